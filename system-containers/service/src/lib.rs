@@ -1,0 +1,20 @@
+//! The `service.toml` schema: what one system service is, how its image is made and how it may run.
+//!
+//! Owns the types, the strict parser and the checks that need one file only; the dependency graph over
+//! all services belongs to the daemon, the image recipe's execution to the image builder.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`schema`] | the types, one table of the file each |
+//! | [`parse`] | text to [`Service`], errors with line and key |
+//! | [`validate`] | checks between keys |
+
+pub mod parse;
+pub mod schema;
+pub mod validate;
+
+pub use parse::{ParseError, parse};
+pub use schema::{
+    Api, Capability, DeviceRule, Devices, Health, Image, Kind, Limits, Mount, MountType, Namespaces, Network, Probe,
+    Process, Ready, Restart, Run, Security, Service,
+};

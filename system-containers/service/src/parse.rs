@@ -1,0 +1,68 @@
+//! Text to [`Service`]; reading the file is the caller's.
+
+use crate::schema::Service;
+use crate::validate::{Problem, validate};
+
+/// Why a `service.toml` was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not TOML, an unknown key or a wrong type; the text holds line, column and the offending line.
+    #[error("{source_name}: {message}")]
+    Syntax {
+        /// Path or other name of the text.
+        source_name: String,
+        /// The TOML parser's report.
+        message: String,
+    },
+    /// Well formed, but the keys contradict each other.
+    #[error("{source_name}: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid {
+        /// Path or other name of the text.
+        source_name: String,
+        /// Everything found, not only the first.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Parses and checks one service; `source_name` is named in errors.
+pub fn parse(source_name: &str, text: &str) -> Result<Service, ParseError> {
+    let service: Service = toml::from_str(text).map_err(|error| ParseError::Syntax {
+        source_name: source_name.into(),
+        message: error.to_string().trim_end().into(),
+    })?;
+    let problems = validate(&service);
+    if problems.is_empty() {
+        Ok(service)
+    } else {
+        Err(ParseError::Invalid { source_name: source_name.into(), problems })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "description = \"x\"\n[[process]]\nname = \"a\"\ncommand = [\"/bin/a\"]\n";
+
+    #[test]
+    fn minimal_service_gets_the_strict_defaults() {
+        let service = parse("t", MINIMAL).unwrap();
+        assert!(service.security.no_new_privs);
+        assert!(service.security.capabilities.is_empty());
+        assert_eq!(service.namespaces.network, crate::Network::Private);
+    }
+
+    #[test]
+    fn unknown_key_names_file_line_and_key() {
+        let error =
+            parse("t/service.toml", &format!("{MINIMAL}[run]\nrestrat = \"always\"\n")).unwrap_err().to_string();
+        assert!(error.contains("t/service.toml") && error.contains("line 6") && error.contains("restrat"), "{error}");
+    }
+
+    #[test]
+    fn every_problem_is_reported() {
+        let text = MINIMAL.replace("/bin/a", "a") + "[security]\ncapabilities = [\"CAP_KILL\"]\n";
+        let error = parse("t", &text).unwrap_err().to_string();
+        assert!(error.contains("absolute") && error.contains("CAP_KILL"), "{error}");
+    }
+}

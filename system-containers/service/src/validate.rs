@@ -1,0 +1,155 @@
+//! Checks between keys that serde cannot express.
+
+use crate::schema::{MountType, Probe, Service};
+
+/// One contradiction: the key and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {text}")]
+pub struct Problem {
+    /// Dotted key.
+    pub key: String,
+    /// What is wrong and what is expected.
+    pub text: String,
+}
+
+const DEVICE_SETS: [&str; 4] = ["system-disk", "memory", "watchdog", "kmsg"];
+
+/// All problems of one service; empty means valid.
+pub fn validate(service: &Service) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut report = |key: String, text: String| problems.push(Problem { key, text });
+
+    if service.processes.is_empty() {
+        report("process".into(), "at least one [[process]] is needed".into());
+    }
+    let names: Vec<&str> = service.processes.iter().map(|process| process.name.as_str()).collect();
+    for (index, process) in service.processes.iter().enumerate() {
+        let key = format!("process.{}", process.name);
+        if !process.command.first().is_some_and(|program| program.starts_with('/')) {
+            report(format!("{key}.command"), "the program must be an absolute path".into());
+        }
+        if names[..index].contains(&process.name.as_str()) {
+            report(key.clone(), "the name is used twice".into());
+        }
+        for other in &process.after {
+            if !names[..index].contains(&other.as_str()) {
+                report(format!("{key}.after"), format!("\"{other}\" is not a process listed above this one"));
+            }
+        }
+        if let Some(probe) = &process.ready {
+            check_probe(&format!("{key}.ready"), probe, &mut report);
+        }
+    }
+    for capability in &service.security.capabilities {
+        if capability.starts_with("CAP_")
+            || capability.chars().any(|c| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+        {
+            report(
+                "security.capabilities".into(),
+                format!("\"{capability}\": write it in upper case and without CAP_"),
+            );
+        }
+    }
+    for set in &service.security.devices.deny {
+        if !DEVICE_SETS.contains(&set.as_str()) {
+            report("security.devices.deny".into(), format!("\"{set}\" is none of {}", DEVICE_SETS.join(", ")));
+        }
+    }
+    for rule in &service.security.devices.allow {
+        if !matches!(rule.kind.as_str(), "char" | "block")
+            || rule.access.is_empty()
+            || rule.access.chars().any(|c| !"rwm".contains(c))
+        {
+            report("security.devices.allow".into(), "type is \"char\" or \"block\", access is out of \"rwm\"".into());
+        }
+    }
+    for mount in &service.mounts {
+        let key = format!("mount.{}", mount.target);
+        if !mount.target.starts_with('/') {
+            report(key.clone(), "target must be an absolute path".into());
+        }
+        let needs_source = mount.kind != MountType::Tmpfs;
+        if needs_source != mount.source.as_deref().is_some_and(|source| source.starts_with('/')) {
+            report(key, "bind and overlay mounts need an absolute source, tmpfs takes none".into());
+        }
+    }
+    if !(-1000..=1000).contains(&service.security.oom_score_adj) {
+        report("security.oom-score-adj".into(), "must be between -1000 and 1000".into());
+    }
+    let ids: Vec<_> = service.run.user.split(':').map(str::parse::<u32>).collect();
+    if ids.len() != 2 || ids.iter().any(Result::is_err) {
+        report("run.user".into(), "must be \"uid:gid\" in numbers".into());
+    }
+    for (key, size) in [
+        ("memory-max", &service.limits.memory_max),
+        ("memory-high", &service.limits.memory_high),
+        ("memory-low", &service.limits.memory_low),
+    ] {
+        if let Some(text) = size {
+            if parse_size(text).is_none() {
+                report(format!("limits.{key}"), format!("\"{text}\" is no size such as \"64M\""));
+            }
+        }
+    }
+    if let Some(ready) = &service.ready {
+        if ready.notify == ready.probe.is_some() {
+            report("ready".into(), "set either notify = true or a probe".into());
+        }
+        if let Some(probe) = &ready.probe {
+            check_probe("ready.probe", probe, &mut report);
+        }
+    }
+    if let Some(health) = &service.health {
+        check_probe("health.probe", &health.probe, &mut report);
+    }
+    problems
+}
+
+fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)) {
+    let fault = match probe {
+        Probe::Exec(command) => (!command.first().is_some_and(|program| program.starts_with('/')))
+            .then_some("the program must be an absolute path"),
+        Probe::Tcp(address) => {
+            address.parse::<std::net::SocketAddr>().is_err().then_some("must be ADDRESS:PORT in numbers")
+        }
+        Probe::Unix(path) | Probe::Path(path) => (!path.starts_with('/')).then_some("must be an absolute path"),
+        Probe::HttpUnix(text) => {
+            let parts = text.split_once(':');
+            (!parts.is_some_and(|(socket, path)| socket.starts_with('/') && path.starts_with('/')))
+                .then_some("must be SOCKET:/REQUEST-PATH")
+        }
+    };
+    if let Some(text) = fault {
+        report(key.into(), text.into());
+    }
+}
+
+/// Bytes of a size such as `64M`; suffixes are powers of 1024.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (digits, factor) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'M' => (&text[..text.len() - 1], 1 << 20),
+        b'G' => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("64M", Some(64 << 20)),
+            ("1G", Some(1 << 30)),
+            ("4096", Some(4096)),
+            ("M", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_size(text), bytes, "{text}");
+        }
+    }
+}
