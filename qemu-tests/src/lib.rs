@@ -1,1 +1,24 @@
-//! Skeleton.
+//! Boots the real image under QEMU: harness, cases and benchmark.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`accel`] | KVM when it really runs a guest, else TCG |
+//! | [`machine`] | a VM's description and its QEMU command line |
+//! | [`guest`] | a running VM: serial console, ssh, QMP, end |
+//! | [`serial`] | serial ports: what they showed, shells on them |
+//! | [`qmp`] | the QEMU machine protocol, as much as is needed |
+//! | [`seed`] | NoCloud volumes |
+//! | [`report`] | named cases and the closing line |
+//! | [`cases`] | what is tested |
+//!
+//! Guests reach this machine only, by `restrict=on` user networking with forwards to loopback; every wait has a
+//! deadline; serial log and disk of a failed scenario are kept.
+
+pub mod accel;
+pub mod cases;
+pub mod guest;
+pub mod machine;
+pub mod qmp;
+pub mod report;
+pub mod seed;
+pub mod serial;

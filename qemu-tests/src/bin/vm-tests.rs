@@ -1,2 +1,83 @@
-//! Skeleton.
-fn main() {}
+//! Runs the VM scenarios; arguments are scenario names, none means all.
+
+use anyhow::{Context, Result, bail};
+use hull_qemu_tests::accel;
+use hull_qemu_tests::cases::{SCENARIOS, Scenario};
+use hull_qemu_tests::guest::Site;
+use hull_qemu_tests::report::Report;
+use hull_qemu_tests::seed::run;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Two VMs at a time: while one waits for a timer or a disk, the other computes.
+const JOBS: usize = 2;
+const IMAGE: &str = "build/hull-x86_64.raw";
+
+fn main() -> ExitCode {
+    match tests() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("vm-tests: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tests() -> Result<bool> {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    for name in &names {
+        if !SCENARIOS.iter().any(|(known, _)| known == name) {
+            bail!("no scenario {name}; there are {}", SCENARIOS.map(|(name, _)| name).join(", "));
+        }
+    }
+    let site = site(Path::new(IMAGE))?;
+    let queue: Vec<(&str, Scenario)> = SCENARIOS
+        .into_iter()
+        .filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name))
+        .rev()
+        .collect();
+    let queue = Mutex::new(queue);
+    let total = Mutex::new(Report::default());
+    std::thread::scope(|scope| {
+        for _ in 0..JOBS {
+            scope.spawn(|| {
+                while let Some((name, scenario)) = queue.lock().ok().and_then(|mut queue| queue.pop()) {
+                    println!("scenario {name}");
+                    let start = Instant::now();
+                    let mut report = Report::default();
+                    scenario(&site, &mut report);
+                    println!("scenario {name}: {} failed, {:.0} s", report.failures(), start.elapsed().as_secs_f64());
+                    if let Ok(mut total) = total.lock() {
+                        total.merge(report);
+                    }
+                }
+            });
+        }
+    });
+    let total = total.into_inner().map_err(|_| anyhow::anyhow!("a scenario panicked"))?;
+    let passed = total.close();
+    if passed {
+        std::fs::remove_dir_all(&site.work)?;
+    } else {
+        println!("serial logs and disks: {}", site.work.display());
+    }
+    Ok(passed)
+}
+
+/// Scenario folder and ssh key beside the image.
+fn site(image: &Path) -> Result<Site> {
+    let build: PathBuf =
+        image.parent().context("the image has no folder")?.canonicalize().context("build folder; try make image")?;
+    let work = build.join("vm-tests");
+    std::fs::create_dir_all(&work)?;
+    let key = work.join("id_ed25519");
+    if !key.exists() {
+        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "vm-tests", "-f"]).arg(&key))?;
+    }
+    let accel = accel::probe(&build.join("vmlinuz"));
+    println!("accelerator: {accel:?}");
+    Ok(Site { image: image.into(), work, key, accel })
+}

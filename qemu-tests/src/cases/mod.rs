@@ -1,0 +1,34 @@
+//! What is tested on the real image. A scenario is one VM (booted once or more); its cases are named oracles.
+//!
+//! | scenario | what it shows |
+//! |---|---|
+//! | [`first_boot`] | UEFI, user data, confinement, Docker at work, kills, reboot, power button |
+//! | [`firmware`] | BIOS with 512 MiB, ISO seed, `hull poweroff`, clean file systems, a grown disk |
+//! | [`user_data`] | malformed, empty, huge and hostile user data |
+//! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
+//! | [`tampering`] | bits flipped in the root partition |
+
+pub mod confinement;
+pub mod docker;
+pub mod firmware;
+pub mod first_boot;
+pub mod kills;
+pub mod missing;
+pub mod registry;
+pub mod tampering;
+pub mod user_data;
+
+use crate::guest::Site;
+use crate::report::Report;
+
+/// One VM's story.
+pub type Scenario = fn(&Site, &mut Report);
+
+/// All scenarios, the longest first so that two at a time end together.
+pub const SCENARIOS: [(&str, Scenario); 5] = [
+    ("first-boot", first_boot::run),
+    ("user-data", user_data::run),
+    ("missing", missing::run),
+    ("firmware", firmware::run),
+    ("tampering", tampering::run),
+];

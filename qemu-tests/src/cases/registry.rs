@@ -1,0 +1,59 @@
+//! A real registry on this machine: Debian's docker-registry.
+
+use crate::guest::free_port;
+use anyhow::{Context, Result, ensure};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running registry, ended when dropped.
+#[derive(Debug)]
+pub struct Registry {
+    /// Loopback port.
+    pub port: u16,
+    process: Child,
+}
+
+const START_DEADLINE: Duration = Duration::from_secs(15);
+
+impl Registry {
+    /// Starts a registry that stores below `work`.
+    pub fn start(work: &Path) -> Result<Self> {
+        let directory = work.join("registry");
+        std::fs::create_dir_all(&directory)?;
+        let port = free_port()?;
+        let configuration = directory.join("config.yml");
+        std::fs::write(
+            &configuration,
+            format!(
+                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: '{}'}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+                directory.join("data").display()
+            ),
+        )?;
+        let log = std::fs::File::create(directory.join("log"))?;
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&configuration)
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("docker-registry; is the package installed?")?;
+        let registry = Self { port, process };
+        let deadline = Instant::now() + START_DEADLINE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            ensure!(Instant::now() < deadline, "the registry does not answer, see {}", directory.join("log").display());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(registry)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}

@@ -1,0 +1,328 @@
+//! A running VM: its serial ports, commands over ssh, the monitor, and its end.
+
+use crate::accel::Accel;
+use crate::machine::{Firmware, Machine, Network, OVMF_VARIABLES};
+use crate::qmp;
+use crate::seed::{Seed, run};
+use crate::serial::{self, Serial};
+use anyhow::{Context, Result, bail, ensure};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a scenario asks for; the rest has defaults.
+#[derive(Debug, Clone)]
+pub struct Boot {
+    /// Firmware.
+    pub firmware: Firmware,
+    /// MiB.
+    pub memory: u32,
+    /// User data volume.
+    pub seed: Option<Seed>,
+    /// Network.
+    pub network: Network,
+    /// Guest TCP ports made reachable besides ssh.
+    pub ports: Vec<u16>,
+    /// Guest address to loopback port of this machine.
+    pub services: Vec<(String, u16)>,
+    /// Added kernel options, besides the debug shell's.
+    pub kernel_options: String,
+    /// Size of the disk in bytes; `None` leaves the image's.
+    pub disk_size: Option<u64>,
+}
+
+impl Default for Boot {
+    fn default() -> Self {
+        Self {
+            firmware: Firmware::Uefi,
+            memory: 1024,
+            seed: None,
+            network: Network::Isolated,
+            ports: Vec::new(),
+            services: Vec::new(),
+            kernel_options: String::new(),
+            disk_size: Some(8 << 30),
+        }
+    }
+}
+
+/// Where an image and an ssh key live, shared by all guests of a run.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The raw image under test; never written.
+    pub image: PathBuf,
+    /// Scenario directories are made here.
+    pub work: PathBuf,
+    /// Private key; the public one is beside it with `.pub`.
+    pub key: PathBuf,
+    /// Accelerator.
+    pub accel: Accel,
+}
+
+/// A VM's files and, while it runs, its process.
+#[derive(Debug)]
+pub struct Guest {
+    /// Scenario directory: disk, serial logs, sockets.
+    pub directory: PathBuf,
+    /// Forwarded ports, host to guest; the first is ssh.
+    pub ports: Vec<(u16, u16)>,
+    machine: Machine,
+    key: PathBuf,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Child,
+    console: Serial,
+    shell: Serial,
+}
+
+/// The login every scenario's user data makes.
+pub const USER: &str = "tester";
+/// PID 1's shell in the host's namespaces, on the second serial port: the checker's eyes.
+const DEBUG_SHELL: &str = "hull.debug-shell=ttyS1";
+const POLL: Duration = Duration::from_millis(200);
+
+impl Guest {
+    /// Makes disk and seed of a VM in `<work>/<name>` without starting it.
+    pub fn prepare(site: &Site, name: &str, boot: &Boot) -> Result<Self> {
+        let directory = site.work.join(name);
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        std::fs::create_dir_all(&directory)?;
+        let disk = directory.join("disk.qcow2");
+        let image = site.image.canonicalize().with_context(|| format!("image {}", site.image.display()))?;
+        let mut create = Command::new("qemu-img");
+        create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image).arg(&disk);
+        if let Some(size) = boot.disk_size {
+            create.arg(size.to_string());
+        }
+        run(&mut create)?;
+        let variables = directory.join("variables.fd");
+        if boot.firmware == Firmware::Uefi {
+            std::fs::copy(OVMF_VARIABLES, &variables).context("firmware variables; is ovmf installed?")?;
+        }
+        let mut ports = vec![(free_port()?, 22)];
+        for guest in &boot.ports {
+            ports.push((free_port()?, *guest));
+        }
+        let machine = Machine {
+            accel: site.accel,
+            firmware: boot.firmware,
+            memory: boot.memory,
+            disk,
+            seed: boot.seed.as_ref().map(|seed| seed.write(&directory)).transpose()?,
+            network: boot.network,
+            ports: ports.clone(),
+            services: boot.services.clone(),
+            kernel_options: format!("{DEBUG_SHELL} {}", boot.kernel_options).trim_end().into(),
+            variables,
+        };
+        Ok(Self { directory, ports, machine, key: site.key.clone(), running: None })
+    }
+
+    /// Prepares and starts.
+    pub fn boot(site: &Site, name: &str, boot: &Boot) -> Result<Self> {
+        let mut guest = Self::prepare(site, name, boot)?;
+        guest.start()?;
+        Ok(guest)
+    }
+
+    /// Path of the VM's system disk.
+    pub fn disk(&self) -> &Path {
+        &self.machine.disk
+    }
+
+    /// Exchanges the user data for the next start.
+    pub fn set_seed(&mut self, seed: Option<&Seed>) -> Result<()> {
+        self.machine.seed = seed.map(|seed| seed.write(&self.directory)).transpose()?;
+        Ok(())
+    }
+
+    /// Starts the VM; the serial logs are begun anew.
+    pub fn start(&mut self) -> Result<()> {
+        ensure!(self.running.is_none(), "the VM runs already");
+        let log = std::fs::File::create(self.directory.join("qemu.log"))?;
+        let process = Command::new("qemu-system-x86_64")
+            .args(self.machine.args())
+            .args(["-display", "none", "-qmp"])
+            .arg(format!("unix:{},server=on,wait=off", self.qmp_socket().display()))
+            .args(serial::args(&self.directory, 0))
+            .args(serial::args(&self.directory, 1))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("qemu-system-x86_64")?;
+        let connect = |index| Serial::connect(&self.directory, index);
+        match (connect(0), connect(1)) {
+            (Ok(console), Ok(shell)) => self.running = Some(Running { process, console, shell }),
+            (Err(error), _) | (_, Err(error)) => {
+                let mut process = process;
+                drop(process.kill());
+                drop(process.wait());
+                return Err(error.context(self.qemu_log()));
+            }
+        }
+        Ok(())
+    }
+
+    fn qmp_socket(&self) -> PathBuf {
+        self.directory.join("qmp.sock")
+    }
+
+    fn qemu_log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("qemu.log")).unwrap_or_default()
+    }
+
+    fn running(&mut self) -> Result<&mut Running> {
+        self.running.as_mut().context("the VM does not run")
+    }
+
+    /// Everything the console (ttyS0) has shown since the start.
+    pub fn console(&mut self) -> Result<String> {
+        Ok(self.running()?.console.text())
+    }
+
+    /// Waits until the console shows `text`; `seconds` are for KVM and grow under emulation.
+    pub fn wait_console(&mut self, text: &str, seconds: u32) -> Result<()> {
+        self.wait_console_times(text, 1, seconds)
+    }
+
+    /// Waits until the console has shown `text` so many times, as after a reboot.
+    pub fn wait_console_times(&mut self, text: &str, times: usize, seconds: u32) -> Result<()> {
+        let deadline = self.deadline(seconds);
+        loop {
+            if self.running()?.console.text().matches(text).count() >= times {
+                return Ok(());
+            }
+            if let Some(status) = self.ended()? {
+                bail!("QEMU ended ({status}) before the console showed {text:?}; {}", self.tail());
+            }
+            ensure!(Instant::now() < deadline, "the console did not show {text:?} in time; {}", self.tail());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits for the line that ends a successful boot.
+    pub fn wait_complete(&mut self) -> Result<()> {
+        self.wait_console("boot complete", 60)
+    }
+
+    /// Runs a line in a shell on the console, as somebody at the keyboard would.
+    pub fn type_console(&mut self, line: &str, seconds: u32) -> Result<String> {
+        let deadline = self.deadline(seconds);
+        self.running()?.console.shell(line, deadline)
+    }
+
+    /// Runs a line in PID 1's debug shell: busybox, in the host's namespaces.
+    pub fn host(&mut self, line: &str) -> Result<String> {
+        let deadline = self.deadline(20);
+        self.running()?.shell.shell(line, deadline)
+    }
+
+    fn deadline(&self, seconds: u32) -> Instant {
+        Instant::now() + Duration::from_secs(u64::from(seconds * self.machine.accel.patience()))
+    }
+
+    fn tail(&mut self) -> String {
+        let log = self.qemu_log();
+        let console = self.running().map(|running| running.console.tail()).unwrap_or_default();
+        format!("the console ends with:\n{console}\n{log}")
+    }
+
+    fn ssh_command(&self) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-q", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ControlMaster=auto"])
+            .args(["-o", "ControlPersist=60", "-o"])
+            .arg(format!("ControlPath={}", self.directory.join("ssh").display()))
+            .arg("-i")
+            .arg(&self.key)
+            .args(["-p", &self.ports[0].0.to_string(), "-l", USER]);
+        ssh
+    }
+
+    /// Runs a shell line as the scenario's user; fails on a status other than 0.
+    pub fn ssh(&self, line: &str) -> Result<String> {
+        run(self.ssh_command().args(["127.0.0.1", line]))
+    }
+
+    /// Runs a shell line as root by sudo.
+    pub fn root(&self, line: &str) -> Result<String> {
+        self.ssh(&format!("sudo sh -c '{}'", line.replace('\'', r"'\''")))
+    }
+
+    /// Tries a shell line until it succeeds.
+    pub fn retry(&mut self, seconds: u32, line: &str) -> Result<String> {
+        let deadline = self.deadline(seconds);
+        loop {
+            match self.ssh(line) {
+                Ok(text) => return Ok(text),
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(error.context(format!("{line:?} did not succeed in time; {}", self.tail())));
+                }
+                Err(_) => std::thread::sleep(POLL * 3),
+            }
+            if let Some(status) = self.ended()? {
+                bail!("QEMU ended ({status}); {}", self.tail());
+            }
+        }
+    }
+
+    /// Sends a monitor command.
+    pub fn monitor(&self, command: &str) -> Result<()> {
+        qmp::command(&self.qmp_socket(), command).map(drop)
+    }
+
+    fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
+        Ok(self.running()?.process.try_wait()?)
+    }
+
+    /// Waits until the VM has powered itself off; returns how long that took.
+    pub fn wait_off(&mut self, seconds: u32) -> Result<Duration> {
+        let start = Instant::now();
+        let deadline = self.deadline(seconds);
+        while self.ended()?.is_none() {
+            ensure!(Instant::now() < deadline, "the VM did not power off in time; {}", self.tail());
+            std::thread::sleep(POLL / 4);
+        }
+        self.forget();
+        Ok(start.elapsed())
+    }
+
+    /// Closes the shared ssh connection, as before a reboot that would leave it hanging.
+    pub fn close_ssh(&self) {
+        // Fails when there is none, which is as well.
+        drop(self.ssh_command().args(["-O", "exit", "127.0.0.1"]).output());
+    }
+
+    /// Pulls the plug.
+    pub fn cut_power(&mut self) {
+        if let Some(running) = &mut self.running {
+            // An error means that it has ended, which is what is wanted.
+            drop(running.process.kill());
+            drop(running.process.wait());
+        }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.close_ssh();
+        self.running = None;
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.cut_power();
+    }
+}
+
+/// A port nobody listens on now.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -1,0 +1,149 @@
+//! A VM's description and the QEMU command line it means.
+
+use crate::accel::Accel;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Firmware that starts the boot loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firmware {
+    /// OVMF, systemd-boot.
+    Uefi,
+    /// SeaBIOS, GRUB.
+    Bios,
+}
+
+/// How far the guest's packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// No network card at all.
+    None,
+    /// Only the forwards; nothing leaves the machine.
+    Isolated,
+    /// Wherever the host gets.
+    Open,
+}
+
+/// Everything that makes a VM.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Accelerator.
+    pub accel: Accel,
+    /// Firmware.
+    pub firmware: Firmware,
+    /// MiB.
+    pub memory: u32,
+    /// System disk; format by file name (`.raw` or qcow2).
+    pub disk: PathBuf,
+    /// NoCloud volume; `.iso` is attached as a CD-ROM.
+    pub seed: Option<PathBuf>,
+    /// Network.
+    pub network: Network,
+    /// Host to guest TCP ports, all bound to 127.0.0.1.
+    pub ports: Vec<(u16, u16)>,
+    /// Guest address to host loopback port: (`10.0.2.100:5000`, 5000).
+    pub services: Vec<(String, u16)>,
+    /// Options appended to the kernel command line for this boot.
+    pub kernel_options: String,
+    /// Copy of the firmware's variable store (UEFI).
+    pub variables: PathBuf,
+}
+
+/// OVMF as Debian's `ovmf` package installs it.
+pub const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+/// Its variable store template.
+pub const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+impl Machine {
+    /// Arguments without console, monitor and display, which depend on who watches.
+    pub fn args(&self) -> Vec<String> {
+        let mut args: Vec<String> = self.accel.args().map(str::to_owned).into();
+        let mut add = |list: &[&str]| args.extend(list.iter().map(|arg| (*arg).to_owned()));
+        add(&["-machine", "q35", "-smp", "2", "-m", &self.memory.to_string(), "-nodefaults", "-vga", "std"]);
+        add(&["-device", "virtio-rng-pci", "-device", "i6300esb", "-watchdog-action", "reset"]);
+        if self.firmware == Firmware::Uefi {
+            add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}")]);
+            add(&["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.variables.display())]);
+        }
+        add(&[
+            "-drive",
+            &format!("if=none,id=system,file={},format={},discard=unmap", self.disk.display(), format_of(&self.disk)),
+        ]);
+        add(&["-device", "virtio-blk-pci,drive=system,bootindex=1"]);
+        if let Some(seed) = &self.seed {
+            let cdrom = seed.extension().is_some_and(|extension| extension == "iso");
+            let media = if cdrom { ",media=cdrom" } else { "" };
+            add(&["-drive", &format!("if=none,id=seed,file={},format=raw,readonly=on{media}", seed.display())]);
+            add(&["-device", if cdrom { "ide-cd,drive=seed" } else { "virtio-blk-pci,drive=seed" }]);
+        }
+        if !self.kernel_options.is_empty() {
+            add(&[
+                "-smbios",
+                &format!(
+                    "type=11,value=io.systemd.stub.kernel-cmdline-extra={}",
+                    self.kernel_options.replace(',', ",,")
+                ),
+            ]);
+        }
+        if self.network == Network::None {
+            add(&["-nic", "none"]);
+        } else {
+            add(&["-netdev", &self.netdev(), "-device", "virtio-net-pci,netdev=net0"]);
+        }
+        args
+    }
+
+    fn netdev(&self) -> String {
+        let mut text = String::from("user,id=net0");
+        if self.network == Network::Isolated {
+            text.push_str(",restrict=on");
+        }
+        for (host, guest) in &self.ports {
+            // Writing to a String cannot fail.
+            let _ok = write!(text, ",hostfwd=tcp:127.0.0.1:{host}-:{guest}");
+        }
+        for (guest, host) in &self.services {
+            let _ok = write!(text, ",guestfwd=tcp:{guest}-tcp:127.0.0.1:{host}");
+        }
+        text
+    }
+}
+
+fn format_of(disk: &Path) -> &'static str {
+    if disk.extension().is_some_and(|extension| extension == "raw") { "raw" } else { "qcow2" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(network: Network) -> Machine {
+        Machine {
+            accel: Accel::Tcg,
+            firmware: Firmware::Bios,
+            memory: 512,
+            disk: "d.qcow2".into(),
+            seed: Some("s.iso".into()),
+            network,
+            ports: vec![(2222, 22)],
+            services: vec![("10.0.2.100:5000".into(), 4000)],
+            kernel_options: "a=b,c".into(),
+            variables: "v".into(),
+        }
+    }
+
+    #[test]
+    fn isolated_network_is_restricted_and_bound_to_loopback() {
+        let args = machine(Network::Isolated).args().join(" ");
+        assert!(args.contains(
+            "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22,guestfwd=tcp:10.0.2.100:5000-tcp:127.0.0.1:4000"
+        ));
+        assert!(args.contains("kernel-cmdline-extra=a=b,,c") && args.contains("ide-cd"));
+    }
+
+    #[test]
+    fn no_network_means_no_card() {
+        let args = machine(Network::None).args().join(" ");
+        assert!(args.contains("-nic none") && !args.contains("netdev"));
+    }
+}

@@ -1,0 +1,100 @@
+//! NoCloud volumes: a vfat or ISO 9660 file system labelled `cidata` with `user-data` and `meta-data`.
+
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// File system of the volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// As a disk.
+    Vfat,
+    /// As a CD-ROM.
+    Iso9660,
+}
+
+/// Content of a NoCloud volume.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// File system.
+    pub format: Format,
+    /// `user-data`, byte for byte.
+    pub user_data: Vec<u8>,
+    /// `meta-data`.
+    pub meta_data: String,
+    /// `network-config`, when there is one.
+    pub network_config: Option<String>,
+}
+
+impl Seed {
+    /// User data on a vfat volume with the instance id `instance`.
+    pub fn vfat(user_data: impl Into<Vec<u8>>, instance: &str) -> Self {
+        Self {
+            format: Format::Vfat,
+            user_data: user_data.into(),
+            meta_data: format!("instance-id: {instance}\n"),
+            network_config: None,
+        }
+    }
+
+    /// The same on an ISO 9660 volume.
+    pub fn iso(user_data: impl Into<Vec<u8>>, instance: &str) -> Self {
+        Self { format: Format::Iso9660, ..Self::vfat(user_data, instance) }
+    }
+
+    /// Writes the volume to `directory` and returns its path.
+    pub fn write(&self, directory: &Path) -> Result<PathBuf> {
+        let files = directory.join("seed");
+        std::fs::create_dir_all(&files)?;
+        std::fs::write(files.join("user-data"), &self.user_data)?;
+        std::fs::write(files.join("meta-data"), &self.meta_data)?;
+        let network = files.join("network-config");
+        if let Some(text) = &self.network_config {
+            std::fs::write(&network, text)?;
+        } else if network.exists() {
+            std::fs::remove_file(&network)?;
+        }
+        match self.format {
+            Format::Vfat => self.write_vfat(&files, directory.join("seed.img")),
+            Format::Iso9660 => write_iso(&files, directory.join("seed.iso")),
+        }
+    }
+
+    fn write_vfat(&self, files: &Path, volume: PathBuf) -> Result<PathBuf> {
+        /// Room for the file system's own tables.
+        const SLACK: u64 = 4 << 20;
+        let size = u64::try_from(self.user_data.len())? + SLACK;
+        std::fs::File::create(&volume)?.set_len(size.next_multiple_of(1 << 20))?;
+        run(Command::new("mkfs.vfat").args(["-n", "CIDATA"]).arg(&volume))?;
+        let mut copy = Command::new("mcopy");
+        copy.arg("-i").arg(&volume);
+        for entry in std::fs::read_dir(files)? {
+            copy.arg(entry?.path());
+        }
+        run(copy.arg("::/"))?;
+        Ok(volume)
+    }
+}
+
+fn write_iso(files: &Path, volume: PathBuf) -> Result<PathBuf> {
+    run(Command::new("xorriso")
+        .args(["-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-r", "-o"])
+        .arg(&volume)
+        .arg(files))?;
+    Ok(volume)
+}
+
+/// Runs a command to its end; its output is in the error when it fails.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{:?} ended with {}: {}{}",
+        command,
+        output.status,
+        text,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(text)
+}
