@@ -1,2 +1,2 @@
-//! Skeleton.
+//! `cloud-config compile|apply|final`: picks the stage.
 fn main() {}

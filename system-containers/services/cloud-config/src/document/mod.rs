@@ -1,0 +1,18 @@
+//! Documents: one tree type for YAML and TOML, with line and column at every value.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`node`] | the tree |
+//! | [`yaml`] | YAML text to tree, with budgets |
+//! | [`scalar`] | YAML 1.1 rules for plain scalars |
+//! | [`toml_tree`] | TOML text to tree |
+//! | [`fields`] | typed access to a table, with errors that name line and key |
+
+pub mod fields;
+pub mod node;
+pub mod scalar;
+pub mod toml_tree;
+pub mod yaml;
+
+pub use fields::Fields;
+pub use node::{Kind, Node, Scalar, Value};

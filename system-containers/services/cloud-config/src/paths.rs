@@ -1,0 +1,46 @@
+//! Where everything lives; the service's and the console's `service.toml` set the variables.
+
+use std::path::PathBuf;
+
+/// Directories of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Files rendered for the services, `HULL_CONFIG_DIR`.
+    pub config: PathBuf,
+    /// `report.json` and stamps of this boot, `HULL_REPORT_DIR`.
+    pub report: PathBuf,
+    /// Machine configuration fragments of the owner, `HULL_STATE_CONFIG`.
+    pub state_config: PathBuf,
+    /// Instance, cached user data and semaphores, `HULL_CLOUD_STATE`.
+    pub cloud_state: PathBuf,
+    /// Fragments shipped with the OS, `HULL_DEFAULT_CONFIG`.
+    pub default_config: PathBuf,
+    /// The owner's `/etc/docker`, `HULL_ENGINE_ETC`.
+    pub engine_etc: PathBuf,
+    /// Socket of the user engine, `HULL_ENGINE_SOCKET`.
+    pub engine_socket: PathBuf,
+    /// Root of the tree that `apply` changes; only tests use another than `/`.
+    pub root: PathBuf,
+}
+
+impl Paths {
+    /// From the environment, with the host's paths as defaults.
+    pub fn from_environment() -> Self {
+        let get = |name: &str, default: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| default.into()));
+        Self {
+            config: get("HULL_CONFIG_DIR", "/run/hull/config"),
+            report: get("HULL_REPORT_DIR", "/run/hull/cloud-config"),
+            state_config: get("HULL_STATE_CONFIG", "/state/config"),
+            cloud_state: get("HULL_CLOUD_STATE", "/state/cloud"),
+            default_config: get("HULL_DEFAULT_CONFIG", "/usr/share/hull/config.d"),
+            engine_etc: get("HULL_ENGINE_ETC", "/state/etc/docker"),
+            engine_socket: get("HULL_ENGINE_SOCKET", "/run/engine/docker.sock"),
+            root: "/".into(),
+        }
+    }
+
+    /// A path below [`Paths::root`].
+    pub fn below_root(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+}
