@@ -10,11 +10,14 @@
 //! | [`seed`] | NoCloud volumes |
 //! | [`report`] | named cases and the closing line |
 //! | [`cases`] | what is tested |
+//! | [`bench`] | boot time, memory, sizes |
+//! | [`site`] | image, work folder, ssh key |
 //!
 //! Guests reach this machine only, by `restrict=on` user networking with forwards to loopback; every wait has a
 //! deadline; serial log and disk of a failed scenario are kept.
 
 pub mod accel;
+pub mod bench;
 pub mod cases;
 pub mod guest;
 pub mod machine;
@@ -22,3 +25,4 @@ pub mod qmp;
 pub mod report;
 pub mod seed;
 pub mod serial;
+pub mod site;

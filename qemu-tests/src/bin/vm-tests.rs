@@ -1,13 +1,11 @@
 //! Runs the VM scenarios; arguments are scenario names, none means all.
 
-use anyhow::{Context, Result, bail};
-use hull_qemu_tests::accel;
+use anyhow::{Result, bail};
 use hull_qemu_tests::cases::{SCENARIOS, Scenario};
-use hull_qemu_tests::guest::Site;
 use hull_qemu_tests::report::Report;
-use hull_qemu_tests::seed::run;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use hull_qemu_tests::site;
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -33,7 +31,7 @@ fn tests() -> Result<bool> {
             bail!("no scenario {name}; there are {}", SCENARIOS.map(|(name, _)| name).join(", "));
         }
     }
-    let site = site(Path::new(IMAGE))?;
+    let site = site::open(Path::new(IMAGE), "vm-tests")?;
     let queue: Vec<(&str, Scenario)> = SCENARIOS
         .into_iter()
         .filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name))
@@ -65,19 +63,4 @@ fn tests() -> Result<bool> {
         println!("serial logs and disks: {}", site.work.display());
     }
     Ok(passed)
-}
-
-/// Scenario folder and ssh key beside the image.
-fn site(image: &Path) -> Result<Site> {
-    let build: PathBuf =
-        image.parent().context("the image has no folder")?.canonicalize().context("build folder; try make image")?;
-    let work = build.join("vm-tests");
-    std::fs::create_dir_all(&work)?;
-    let key = work.join("id_ed25519");
-    if !key.exists() {
-        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "vm-tests", "-f"]).arg(&key))?;
-    }
-    let accel = accel::probe(&build.join("vmlinuz"));
-    println!("accelerator: {accel:?}");
-    Ok(Site { image: image.into(), work, key, accel })
 }
