@@ -26,6 +26,8 @@ pub struct Boot {
     pub ports: Vec<u16>,
     /// Guest address to loopback port of this machine.
     pub services: Vec<(String, u16)>,
+    /// Network namespace of this machine that QEMU runs in, and tap devices in there.
+    pub taps: Option<(String, Vec<String>)>,
     /// Added kernel options, besides the debug shell's.
     pub kernel_options: String,
     /// Size of the disk in bytes; `None` leaves the image's.
@@ -41,6 +43,7 @@ impl Default for Boot {
             network: Network::Isolated,
             ports: Vec::new(),
             services: Vec::new(),
+            taps: None,
             kernel_options: String::new(),
             disk_size: Some(8 << 30),
         }
@@ -69,6 +72,7 @@ pub struct Guest {
     pub ports: Vec<(u16, u16)>,
     machine: Machine,
     key: PathBuf,
+    namespace: Option<String>,
     running: Option<Running>,
 }
 
@@ -118,10 +122,12 @@ impl Guest {
             network: boot.network,
             ports: ports.clone(),
             services: boot.services.clone(),
+            taps: boot.taps.as_ref().map(|(_, taps)| taps.clone()).unwrap_or_default(),
             kernel_options: format!("{DEBUG_SHELL} {}", boot.kernel_options).trim_end().into(),
             variables,
         };
-        Ok(Self { directory, ports, machine, key: site.key.clone(), running: None })
+        let namespace = boot.taps.as_ref().map(|(namespace, _)| namespace.clone());
+        Ok(Self { directory, ports, machine, key: site.key.clone(), namespace, running: None })
     }
 
     /// Prepares and starts.
@@ -146,7 +152,15 @@ impl Guest {
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "the VM runs already");
         let log = std::fs::File::create(self.directory.join("qemu.log"))?;
-        let process = Command::new("qemu-system-x86_64")
+        let mut qemu = match &self.namespace {
+            None => Command::new("qemu-system-x86_64"),
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, "qemu-system-x86_64"]);
+                command
+            }
+        };
+        let process = qemu
             .args(self.machine.args())
             .args(["-display", "none", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", self.qmp_socket().display()))

@@ -43,6 +43,8 @@ pub struct Machine {
     pub ports: Vec<(u16, u16)>,
     /// Guest address to host loopback port: (`10.0.2.100:5000`, 5000).
     pub services: Vec<(String, u16)>,
+    /// Host tap devices, each a network card with the MAC address `52:54:00:00:00:<number from 1>`.
+    pub taps: Vec<String>,
     /// Options appended to the kernel command line for this boot.
     pub kernel_options: String,
     /// Copy of the firmware's variable store (UEFI).
@@ -85,8 +87,15 @@ impl Machine {
                 ),
             ]);
         }
+        for (index, tap) in self.taps.iter().enumerate() {
+            let number = index + 1;
+            add(&["-netdev", &format!("tap,id=tap{number},ifname={tap},script=no,downscript=no")]);
+            add(&["-device", &format!("virtio-net-pci,netdev=tap{number},mac=52:54:00:00:00:{number:02x}")]);
+        }
         if self.network == Network::None {
-            add(&["-nic", "none"]);
+            if self.taps.is_empty() {
+                add(&["-nic", "none"]);
+            }
         } else {
             add(&["-netdev", &self.netdev(), "-device", "virtio-net-pci,netdev=net0"]);
         }
@@ -127,6 +136,7 @@ mod tests {
             network,
             ports: vec![(2222, 22)],
             services: vec![("10.0.2.100:5000".into(), 4000)],
+            taps: Vec::new(),
             kernel_options: "a=b,c".into(),
             variables: "v".into(),
         }

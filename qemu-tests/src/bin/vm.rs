@@ -109,6 +109,7 @@ fn boot(options: &Options) -> Result<ExitCode> {
         network: options.network,
         ports: options.ports.clone(),
         services: Vec::new(),
+        taps: Vec::new(),
         kernel_options: String::new(),
         variables,
     };

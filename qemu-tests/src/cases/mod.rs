@@ -6,6 +6,7 @@
 //! | [`firmware`] | BIOS with 512 MiB, ISO seed, `hull poweroff`, clean file systems, a grown disk |
 //! | [`user_data`] | malformed, empty, huge and hostile user data |
 //! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
+//! | [`network`] | DHCP and router advertisements from a real server, static addresses, DNS |
 //! | [`tampering`] | bits flipped in the root partition |
 
 pub mod confinement;
@@ -14,6 +15,7 @@ pub mod firmware;
 pub mod first_boot;
 pub mod kills;
 pub mod missing;
+pub mod network;
 pub mod registry;
 pub mod tampering;
 pub mod user_data;
@@ -25,10 +27,11 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 5] = [
+pub const SCENARIOS: [(&str, Scenario); 6] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("missing", missing::run),
     ("firmware", firmware::run),
+    ("network", network::run),
     ("tampering", tampering::run),
 ];
