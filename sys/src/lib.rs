@@ -4,13 +4,21 @@
 //! | module | what |
 //! |---|---|
 //! | [`blkpg`] | tell the kernel about an added or resized partition |
+//! | [`bpf`] | load and attach device programs of cgroups |
+//! | [`clone`] | fork into namespaces and a cgroup; close-on-exec and signals for the child |
 //! | [`dm`] | device mapper: a dm-verity device and its status |
+//! | [`mount`] | mount_setattr |
+//! | [`seccomp`] | install a compiled filter |
 //! | [`swap`] | swapoff |
 //! | [`watchdog`] | hardware watchdog |
 
 #![allow(unsafe_code, reason = "this crate exists to hold it; each block states its invariant")]
 
 pub mod blkpg;
+pub mod bpf;
+pub mod clone;
 pub mod dm;
+pub mod mount;
+pub mod seccomp;
 pub mod swap;
 pub mod watchdog;

@@ -1,0 +1,57 @@
+//! mount_setattr(2), which neither rustix nor nix has.
+
+use nix::libc;
+use rustix::mount::MountAttrFlags;
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Propagation of a mount, see mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    /// Mounts made below it stay where they are made.
+    Private,
+    /// Mounts made below its master appear below it, not the other way round.
+    Slave,
+    /// Mounts made below it appear below all its peers. A shared mount stays in its group.
+    Shared,
+}
+
+/// Sets attributes and, when given, the propagation of the mount `tree` refers to and of all mounts below it; attributes
+/// not named keep their values (kernel 5.12).
+///
+/// # Errors
+/// As mount_setattr(2).
+pub fn set_attributes(
+    tree: BorrowedFd<'_>,
+    attributes: MountAttrFlags,
+    propagation: Option<Propagation>,
+) -> io::Result<()> {
+    let attr_set = u64::from(attributes.bits());
+    let access_time = u64::from(MountAttrFlags::MOUNT_ATTR__ATIME.bits());
+    let arguments = libc::mount_attr {
+        attr_set,
+        // The access time mode is a field, not a bit: it has to be cleared to be set.
+        attr_clr: if attr_set & access_time == 0 { 0 } else { access_time },
+        propagation: match propagation {
+            None => 0,
+            Some(Propagation::Private) => libc::MS_PRIVATE,
+            Some(Propagation::Slave) => libc::MS_SLAVE,
+            Some(Propagation::Shared) => libc::MS_SHARED,
+        },
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: the path is a C string, `arguments` lives until the call returns, and its size is given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const arguments,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

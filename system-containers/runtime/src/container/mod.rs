@@ -1,0 +1,149 @@
+//! Edge: carries a plan out on both sides of clone3(2).
+//!
+//! | file | runs | does |
+//! |---|---|---|
+//! | `mod.rs` | helper | cgroup, filter file, device program, clone; takes errors back from the child |
+//! | `sources.rs` | helper, host's mount namespace | opens what comes from the host: root, binds, overlays |
+//! | `join.rs` | helper | namespaces and terminal of a running container |
+//! | `root.rs` | child | the new root and its mounts |
+//! | `dev.rs` | child | nodes and links of a private `/dev` |
+//! | `hide.rs` | child | masked and read-only paths |
+//! | `network.rs` | child | loopback |
+//! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
+
+mod dev;
+mod hide;
+mod join;
+mod network;
+mod process;
+mod root;
+mod sources;
+
+pub(crate) use join::exec;
+
+use crate::error::{StartError, Step};
+use crate::plan;
+use hull_sys::clone::{Forked, fork};
+use hull_sys::seccomp::Filter;
+use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// A process that runs its program.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) terminal: Option<OwnedFd>,
+}
+
+/// Starts a container.
+pub(crate) fn start(plan: &plan::Container, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
+    let filter = read_filter(plan.seccomp.as_deref())?;
+    let cgroup = open_cgroup(&plan.cgroup)?;
+    let sources = sources::open(plan)?;
+    attach_devices(cgroup.as_fd(), plan)?;
+    let mut namespaces =
+        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+    namespaces.set(CloneFlags::CLONE_NEWNET, plan.own_network);
+    let (pid, pidfd) = spawn(namespaces, cgroup.as_fd(), || inside(plan, sources, &streams, filter.as_ref()))?;
+    Ok(Made { pid, pidfd, terminal: None })
+}
+
+/// What the container's first process does; returns only to report an error.
+fn inside(
+    plan: &plan::Container,
+    sources: sources::Sources,
+    streams: &[OwnedFd; 3],
+    filter: Option<&Filter>,
+) -> Result<Infallible, StartError> {
+    // Not by clone3: there the new namespace would be rooted at the helper's cgroup (kernel/cgroup/namespace.c).
+    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
+    process::begin(streams.each_ref().map(AsFd::as_fd))?;
+    process::set_limits(&plan.process)?;
+    root::enter(plan, sources)?;
+    set_names(plan)?;
+    if plan.own_network {
+        network::bring_up_loopback().map_err(|errno| StartError::of(Step::Loopback, errno))?;
+    }
+    for (file, value) in &plan.sysctl {
+        std::fs::write(file, value).map_err(|error| StartError::at(Step::Sysctl, file, of_io(&error)))?;
+    }
+    hide::mask(&plan.masked)?;
+    hide::make_read_only(&plan.readonly)?;
+    process::run(&plan.process, filter)
+}
+
+fn set_names(plan: &plan::Container) -> Result<(), StartError> {
+    let set = |name: &Option<String>, call: fn(&[u8]) -> rustix::io::Result<()>| {
+        let Some(name) = name else { return Ok(()) };
+        call(name.as_bytes()).map_err(|errno| StartError::at(Step::HostName, name, errno))
+    };
+    set(&plan.hostname, rustix::system::sethostname)?;
+    set(&plan.domainname, rustix::system::setdomainname)
+}
+
+/// Forks a child into `cgroup` that does `body`; returns once the child has executed its program.
+fn spawn(
+    namespaces: CloneFlags,
+    cgroup: BorrowedFd<'_>,
+    body: impl FnOnce() -> Result<Infallible, StartError>,
+) -> Result<(i32, OwnedFd), StartError> {
+    let failed = |errno| StartError::of(Step::Clone, errno);
+    // Close-on-exec: execve closes the child's end, so the end of file means success.
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed)?;
+    match fork(namespaces, Some(cgroup)).map_err(|error| failed(of_io(&error)))? {
+        Forked::Child => {
+            drop(reader);
+            let Err(error) = body();
+            std::process::exit(i32::from(report(writer, &error).is_err()) + 1);
+        }
+        Forked::Parent { pid, pidfd } => {
+            drop(writer);
+            let mut bytes = Vec::new();
+            File::from(reader).read_to_end(&mut bytes).map_err(|error| failed(of_io(&error)))?;
+            if bytes.is_empty() {
+                return Ok((pid, pidfd));
+            }
+            waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).map_err(failed)?;
+            Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(Errno::PROTO)))
+        }
+    }
+}
+
+fn report(writer: OwnedFd, error: &StartError) -> std::io::Result<()> {
+    File::from(writer).write_all(&serde_json::to_vec(error)?)
+}
+
+fn read_filter(path: Option<&Path>) -> Result<Option<Filter>, StartError> {
+    let Some(path) = path else { return Ok(None) };
+    let filter = std::fs::read(path).and_then(|bytes| Filter::from_bytes(&bytes));
+    filter.map(Some).map_err(|error| StartError::at(Step::SeccompFile, path, of_io(&error)))
+}
+
+fn open_cgroup(path: &Path) -> Result<OwnedFd, StartError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| StartError::at(Step::Cgroup, path, errno))
+}
+
+fn attach_devices(cgroup: BorrowedFd<'_>, plan: &plan::Container) -> Result<(), StartError> {
+    let program = hull_sys::bpf::load_device_program(&plan.device_program);
+    program
+        .and_then(|program| hull_sys::bpf::attach_device_program(cgroup, program.as_fd()))
+        .map_err(|error| StartError::at(Step::DeviceProgram, &plan.cgroup, of_io(&error)))
+}
+
+/// The error number of a standard library error; those without one come from data that cannot be right.
+fn of_io(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
+}
+
+fn of_nix(errno: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(errno as i32)
+}

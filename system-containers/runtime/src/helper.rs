@@ -1,0 +1,111 @@
+//! The re-executed helper: a fresh, single-threaded process that may clone3(2) and change namespaces, which a
+//! multi-threaded caller may not.
+//!
+//! | direction | over the helper's stdin, a stream socket | with descriptors |
+//! |---|---|---|
+//! | caller → helper | a request as JSON | the three standard streams |
+//! | helper → caller | an answer as JSON | pidfd, then terminal master if any |
+//!
+//! The helper ends after its answer; the process it made is then adopted by the machine's PID 1.
+
+use crate::channel;
+use crate::container;
+use crate::error::{StartError, Step};
+use crate::launch::{Started, Stdio};
+use crate::plan;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode};
+use std::time::Duration;
+
+/// The only argument the helper is run with; an executable's `main` compares it and calls [`main`].
+pub const ARGUMENT: &str = "runtime-helper";
+
+/// Longest time from request to answer. A start takes milliseconds; only a mount source on a dead network file system
+/// or a machine out of memory takes this long.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the helper is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    Start(plan::Container),
+    Exec(plan::Exec),
+}
+
+/// Id of the new process, or what failed.
+type Answer = Result<i32, StartError>;
+
+/// Runs the helper and returns what it started.
+pub(crate) fn call(helper_exe: &Path, request: &Request, stdio: Stdio<'_>) -> Result<Started, StartError> {
+    let failed = |error: io::Error| StartError {
+        step: Step::Helper,
+        path: Some(helper_exe.to_owned()),
+        errno: error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
+    };
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| failed(errno.into()))?;
+    let mut child = spawn(helper_exe, theirs).map_err(failed)?;
+    let answer = converse(ours.as_fd(), request, stdio);
+    if answer.is_err() {
+        // A helper killed here takes the process it was setting up with it (parent death signal).
+        child.kill().map_err(failed)?;
+    }
+    child.wait().map_err(failed)?;
+    let (pid, fds) = answer.map_err(failed)??;
+    let mut fds = fds.into_iter();
+    let (Some(pid), Some(pidfd)) = (Pid::from_raw(pid), fds.next()) else {
+        return Err(failed(Errno::PROTO.into()));
+    };
+    Ok(Started { pid, pidfd, terminal: fds.next() })
+}
+
+fn spawn(exe: &Path, socket: OwnedFd) -> io::Result<Child> {
+    Command::new(exe).arg(ARGUMENT).env_clear().stdin(socket).stdout(std::process::Stdio::null()).spawn()
+}
+
+type Conversation = Result<(i32, Vec<OwnedFd>), StartError>;
+
+fn converse(socket: BorrowedFd<'_>, request: &Request, stdio: Stdio<'_>) -> io::Result<Conversation> {
+    set_socket_timeout(socket, Timeout::Recv, Some(DEADLINE))?;
+    channel::send(socket, &serde_json::to_vec(request)?, &[stdio.stdin, stdio.stdout, stdio.stderr])?;
+    let (bytes, fds) = channel::receive(socket)?;
+    if bytes.is_empty() {
+        return Err(Errno::CONNRESET.into());
+    }
+    let answer: Answer = serde_json::from_slice(&bytes)?;
+    Ok(answer.map(|pid| (pid, fds)))
+}
+
+/// Serves one request on stdin and ends. To be called before the executable starts a thread.
+#[must_use]
+pub fn main() -> ExitCode {
+    match serve(io::stdin().as_fd()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{ARGUMENT}: {error}; it is started by the system daemon, with a socket as its stdin");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
+    hull_sys::clone::close_on_exec_from(3)?;
+    let (bytes, fds) = channel::receive(socket)?;
+    let streams: [OwnedFd; 3] = fds.try_into().map_err(|_| Errno::PROTO)?;
+    let answer = match serde_json::from_slice(&bytes)? {
+        Request::Start(plan) => container::start(&plan, streams),
+        Request::Exec(plan) => container::exec(&plan, streams),
+    };
+    let (answer, fds): (Answer, Vec<OwnedFd>) = match answer {
+        Ok(made) => (Ok(made.pid), std::iter::once(made.pidfd).chain(made.terminal).collect()),
+        Err(error) => (Err(error), Vec::new()),
+    };
+    let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+    Ok(channel::send(socket, &serde_json::to_vec(&answer)?, &fds)?)
+}

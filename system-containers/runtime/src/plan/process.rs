@@ -1,0 +1,165 @@
+//! Attributes of the process that is executed: arguments, user, capabilities, resource limits.
+
+use super::unsupported;
+use crate::error::{StartError, Step};
+use crate::launch;
+use oci_spec::runtime::{self, Capabilities, LinuxCapabilities, PosixRlimitType};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// umask(2) when the specification has none: the usual one.
+const UMASK: u32 = 0o022;
+
+/// A process, ready to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) cwd: PathBuf,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) umask: u32,
+    pub(crate) capabilities: CapabilityMasks,
+    pub(crate) no_new_privs: bool,
+    pub(crate) rlimits: Vec<Rlimit>,
+    pub(crate) oom_score_adj: Option<i32>,
+}
+
+/// One `setrlimit(2)`; `u64::MAX` is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rlimit {
+    pub(crate) kind: PosixRlimitType,
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
+}
+
+/// Capability sets as the kernel's bit masks, bit n is capability n.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CapabilityMasks {
+    pub(crate) bounding: u64,
+    pub(crate) permitted: u64,
+    pub(crate) effective: u64,
+    pub(crate) inheritable: u64,
+    pub(crate) ambient: u64,
+}
+
+/// Plans the container's first process.
+pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError> {
+    let user = process.user();
+    let rlimit = |limit: &runtime::PosixRlimit| Rlimit { kind: limit.typ(), soft: limit.soft(), hard: limit.hard() };
+    check(Process {
+        args: process.args().clone().unwrap_or_default(),
+        env: process.env().clone().unwrap_or_default(),
+        cwd: process.cwd().clone(),
+        uid: user.uid(),
+        gid: user.gid(),
+        groups: user.additional_gids().clone().unwrap_or_default(),
+        umask: user.umask().unwrap_or(UMASK),
+        capabilities: masks(process.capabilities().as_ref())?,
+        no_new_privs: process.no_new_privileges().unwrap_or(false),
+        rlimits: process.rlimits().iter().flatten().map(rlimit).collect(),
+        oom_score_adj: process.oom_score_adj(),
+    })
+}
+
+/// Plans a further process of a container.
+pub(super) fn of_exec(exec: &launch::Exec) -> Result<Process, StartError> {
+    check(Process {
+        args: exec.command.clone(),
+        env: exec.env.clone(),
+        cwd: exec.cwd.clone(),
+        uid: exec.user.uid,
+        gid: exec.user.gid,
+        groups: exec.user.groups.clone(),
+        umask: UMASK,
+        capabilities: masks(exec.capabilities.as_ref())?,
+        no_new_privs: exec.no_new_privs,
+        rlimits: Vec::new(),
+        oom_score_adj: None,
+    })
+}
+
+fn check(process: Process) -> Result<Process, StartError> {
+    let invalid = |field: &str| Err(StartError::at(Step::Specification, field, Errno::INVAL));
+    if process.args.first().is_none_or(String::is_empty) {
+        return invalid("process.args");
+    }
+    if process.args.iter().chain(&process.env).any(|text| text.contains('\0')) {
+        return invalid("process.args or process.env (NUL byte)");
+    }
+    if !process.cwd.is_absolute() {
+        return invalid("process.cwd");
+    }
+    Ok(process)
+}
+
+fn masks(sets: Option<&LinuxCapabilities>) -> Result<CapabilityMasks, StartError> {
+    let Some(sets) = sets else { return Ok(CapabilityMasks::default()) };
+    Ok(CapabilityMasks {
+        bounding: mask(sets.bounding().as_ref())?,
+        permitted: mask(sets.permitted().as_ref())?,
+        effective: mask(sets.effective().as_ref())?,
+        inheritable: mask(sets.inheritable().as_ref())?,
+        ambient: mask(sets.ambient().as_ref())?,
+    })
+}
+
+fn mask(set: Option<&Capabilities>) -> Result<u64, StartError> {
+    set.into_iter().flatten().try_fold(0, |mask, capability| {
+        let name = format!("CAP_{capability}");
+        let known = caps::Capability::from_str(&name).map_err(|_| unsupported(&name))?;
+        Ok(mask | known.bitmask())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci_spec::runtime::{Capability, LinuxCapabilitiesBuilder};
+
+    #[test]
+    fn masks_have_the_kernels_bit_numbers() {
+        for (set, want) in [
+            (vec![], 0),
+            (vec![Capability::Chown], 1),
+            (vec![Capability::NetAdmin, Capability::NetRaw], 1 << 12 | 1 << 13),
+            (vec![Capability::SysAdmin], 1 << 21),
+            (vec![Capability::CheckpointRestore], 1 << 40),
+        ] {
+            let set: Capabilities = set.into_iter().collect();
+            assert_eq!(mask(Some(&set)), Ok(want), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn sets_stay_apart() {
+        let sets = LinuxCapabilitiesBuilder::default()
+            .bounding([Capability::Chown])
+            .permitted([Capability::Kill])
+            .build()
+            .expect("sets");
+        let want = CapabilityMasks { bounding: 1, permitted: 1 << 5, ..CapabilityMasks::default() };
+        let got = masks(Some(&sets)).expect("known names");
+        assert_eq!(got.bounding, want.bounding);
+        assert_eq!(got.permitted, want.permitted);
+        assert_eq!(masks(None), Ok(CapabilityMasks::default()));
+    }
+
+    #[test]
+    fn a_process_needs_a_program_and_an_absolute_directory() {
+        let good = of_spec(&runtime::Process::default()).expect("default process");
+        let cases = [
+            Process { args: vec![], ..good.clone() },
+            Process { args: vec![String::new()], ..good.clone() },
+            Process { env: vec!["A=\0".into()], ..good.clone() },
+            Process { cwd: "tmp".into(), ..good.clone() },
+        ];
+        for process in cases {
+            let error = check(process.clone()).expect_err("refused");
+            assert_eq!((error.step, error.errno), (Step::Specification, Errno::INVAL.raw_os_error()), "{process:?}");
+        }
+    }
+}
