@@ -1,0 +1,122 @@
+//! The verbs: which step follows which, and what one hands to the next.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`inputs`] | everything the image is made of, from caches or freshly made |
+//! | [`assemble`] | inputs to a raw image: the part that has to be reproducible |
+
+mod assemble;
+mod inputs;
+
+use crate::layout::Layout;
+use crate::manifest::{ENGINE, Manifest, Sizes};
+use crate::options::{Options, USAGE, Verb};
+use crate::progress::step;
+use crate::tools::run as run_tool;
+use crate::{erofs, kernel, manifest, services};
+use anyhow::{Context, Result, bail};
+use assemble::Assembled;
+use inputs::Inputs;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Name of the image files.
+const NAME: &str = "hull-x86_64";
+/// Where packages keep what goes to the ESP instead of the root file system.
+const BOOT_PACKAGES: [&str; 2] = ["systemd-boot-efi", "grub-pc-bin"];
+
+/// Carries out the command line.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.verb == Verb::Help {
+        print!("{USAGE}");
+        return Ok(());
+    }
+    let layout = Layout::new(options.output.clone())?;
+    match options.verb {
+        Verb::Image => image(&layout, options),
+        Verb::Packages => inputs::packages(&layout, options).map(drop),
+        Verb::Kernel => inputs::kernel(&layout, options).map(drop),
+        Verb::CheckConfig => check_config(&layout),
+        Verb::CheckReproducible => check_reproducible(&layout, options),
+        Verb::Help => Ok(()),
+    }
+}
+
+fn image(layout: &Layout, options: &Options) -> Result<()> {
+    let inputs = Inputs::gather(layout, options)?;
+    let raw = layout.output(&format!("{NAME}.raw"));
+    let assembled = assemble::assemble(&inputs, &layout.build, &raw)?;
+    step("qcow2", || {
+        let qcow2 = layout.output(&format!("{NAME}.qcow2"));
+        let mut convert = Command::new("qemu-img");
+        convert.args(["convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd"]).args([&raw, &qcow2]);
+        run_tool(&mut convert).map(drop)
+    })?;
+    let manifest = step("sizes and package list", || manifest_of(&inputs, &assembled, layout, &raw))?;
+    fs::write(layout.output("image.json"), serde_json::to_vec_pretty(&manifest)?)?;
+    let sizes = serde_json::to_string(&manifest.sizes)?;
+    eprintln!("==> {}: version {}, root hash {}, {sizes}", raw.display(), manifest.version, manifest.root_hash);
+    Ok(())
+}
+
+fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Path) -> Result<Manifest> {
+    let size = |path: &Path| fs::metadata(path).map(|meta| meta.len()).with_context(|| format!("{}", path.display()));
+    let scratch = layout.output("scratch");
+    let base_root = erofs::make(&inputs.tools, &assembled.root_folder, &scratch, inputs.time, &ENGINE)?;
+    let mut compress = inputs.tools.command("usr/bin/zstd");
+    run_tool(compress.args(["--quiet", "--force", "-9", "-T0", "-o"]).args([&scratch, raw]))?;
+    let image_zstd = size(&scratch)?;
+    fs::remove_file(&scratch)?;
+
+    let (kernel, initrd) = (size(&inputs.kernel.bzimage)?, size(&assembled.initrd)?);
+    let root = assembled.verity.data_blocks * erofs::BLOCK;
+    let sizes = Sizes {
+        kernel,
+        initrd,
+        base_root,
+        engine: root.saturating_sub(base_root),
+        root,
+        verity: size(&assembled.root_image)? - root,
+        base: kernel + initrd + base_root,
+        image_zstd,
+    };
+    let mut packages =
+        manifest::carried(&assembled.plan, &inputs.packages.root, &inputs.packages.index, &BOOT_PACKAGES);
+    packages.extend(inputs.kernel_source.clone());
+    packages.sort();
+    Ok(Manifest {
+        version: inputs::VERSION.into(),
+        root_hash: assembled.verity.root_hash.clone(),
+        kernel: inputs.kernel.release.clone(),
+        time: inputs.time,
+        sizes,
+        packages,
+    })
+}
+
+fn check_config(layout: &Layout) -> Result<()> {
+    let services = services::load(&layout.services())?;
+    eprintln!("{} service definitions are sound", services.len());
+    let config = layout.output("kernel.config");
+    kernel::check_built(&config, &layout.repo.join("kernel-config"))?;
+    eprintln!("{} is what kernel-config/ asks for", config.display());
+    Ok(())
+}
+
+fn check_reproducible(layout: &Layout, options: &Options) -> Result<()> {
+    let first = layout.output(&format!("{NAME}.raw"));
+    if !first.exists() {
+        bail!("{} is not there: build the image first", first.display());
+    }
+    let inputs = Inputs::gather(layout, options)?;
+    let folder = layout.output("again");
+    fs::create_dir_all(&folder)?;
+    let second = folder.join(format!("{NAME}.raw"));
+    assemble::assemble(&inputs, &folder, &second)?;
+    run_tool(Command::new("cmp").args([&first, &second]))
+        .with_context(|| format!("two builds differ; both are kept: {} and {}", first.display(), second.display()))?;
+    fs::remove_dir_all(&folder)?;
+    eprintln!("==> two builds, the same bytes");
+    Ok(())
+}

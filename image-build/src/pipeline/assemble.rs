@@ -1,0 +1,80 @@
+//! Inputs to a raw image. Same inputs, same bytes, in whatever folder.
+
+use super::inputs::{Inputs, VERSION};
+use crate::boot::{cmdline, grub, initrd, uki};
+use crate::disk::partitions::{Disk, SECTOR};
+use crate::disk::write::{self, Content};
+use crate::erofs::{self, Verity};
+use crate::progress::step;
+use crate::root::plan::RootPlan;
+use crate::root::recipe::Sources;
+use crate::root::{elf, image};
+use anyhow::{Context, Result, anyhow};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What was made on the way.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    /// The root as a plan.
+    pub(crate) plan: RootPlan,
+    /// The root as a folder.
+    pub(crate) root_folder: PathBuf,
+    /// erofs and hash tree.
+    pub(crate) root_image: PathBuf,
+    /// Parameters of the hash tree.
+    pub(crate) verity: Verity,
+    /// Compressed initrd.
+    pub(crate) initrd: PathBuf,
+}
+
+/// systemd-boot: no menu unless a key is held; its editor is off under Secure Boot by default.
+const LOADER_CONF: &str = "timeout 0\n";
+
+/// Makes the image `raw`, with intermediate results in `folder`.
+pub(crate) fn assemble(inputs: &Inputs, folder: &Path, raw: &Path) -> Result<Assembled> {
+    let plan = step("root file system: plan", || plan(inputs))?;
+    let root_folder = folder.join("root");
+    step("root file system: files", || crate::root::write::write(&plan, &root_folder))?;
+    let root_image = folder.join("root.erofs");
+    step("erofs", || erofs::make(&inputs.tools, &root_folder, &root_image, inputs.time, &[]))?;
+    let verity = step("hash tree", || erofs::add_verity(&inputs.tools, &root_image))?;
+    let initrd = folder.join("initrd");
+    step("initrd", || initrd::make(&inputs.tools, &inputs.binaries["init"], &initrd))?;
+    step("disk", || disk(inputs, folder, &verity, &initrd, &root_image, raw))?;
+    Ok(Assembled { plan, root_folder, root_image, verity, initrd })
+}
+
+fn plan(inputs: &Inputs) -> Result<RootPlan> {
+    let sources = Sources { tree: &inputs.tree, needs: &elf::read, binaries: &inputs.binaries };
+    image::assemble(&inputs.host, &inputs.services, &sources).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("the recipes do not fit:\n{}", lines.join("\n"))
+    })
+}
+
+fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root_image: &Path, raw: &Path) -> Result<()> {
+    let disk = Disk::new(&verity.root_hash);
+    let command_line = cmdline::command_line(&disk.root.id, verity, VERSION);
+    let stub = inputs.tools.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
+    let uki = uki::make(&uki::Parts {
+        stub: &stub,
+        kernel: &inputs.kernel.bzimage,
+        initrd,
+        command_line: &command_line,
+        os_release: &inputs.host.os_release,
+        release: &inputs.kernel.release,
+    })?;
+    let (boot_code, core) = grub::make(&inputs.tools, disk.bios.start / SECTOR, folder)?;
+    let read = |path: &Path| fs::read(path).with_context(|| format!("{}", path.display()));
+    let esp = [
+        ("EFI/BOOT/BOOTX64.EFI", read(&inputs.tools.file("usr/lib/systemd/boot/efi/systemd-bootx64.efi"))?),
+        ("EFI/Linux/hull-a.efi", uki),
+        ("grub/grub.cfg", grub::configuration(&format!("Hull {VERSION}"), &command_line).into_bytes()),
+        ("hull/a/initrd", read(initrd)?),
+        ("hull/a/vmlinuz", read(&inputs.kernel.bzimage)?),
+        ("loader/loader.conf", LOADER_CONF.as_bytes().to_vec()),
+    ];
+    let content = Content { boot_code: &boot_code, core: &core, esp: &esp, root: root_image, time: inputs.time };
+    write::write(&disk, &content, raw)
+}
