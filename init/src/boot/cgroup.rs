@@ -1,0 +1,52 @@
+//! The top of the cgroup v2 tree: controllers switched on, `/init` for PID 1, `/daemon` for the system daemon. What lies
+//! below `/services` is the daemon's.
+
+use crate::console::Messages;
+use std::io::Error;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// A cgroup PID 1 owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Init,
+    Daemon,
+}
+
+impl Group {
+    fn path(self) -> PathBuf {
+        Path::new(ROOT).join(match self {
+            Self::Init => "init",
+            Self::Daemon => "daemon",
+        })
+    }
+
+    /// Moves this process into the group; what it starts next is born there.
+    pub(crate) fn enter(self) -> Result<(), Error> {
+        std::fs::write(self.path().join("cgroup.procs"), "0")
+    }
+
+    /// Kills every process of the group at once.
+    pub(crate) fn kill(self) -> Result<(), Error> {
+        std::fs::write(self.path().join("cgroup.kill"), "1")
+    }
+}
+
+/// Makes the groups and hands every controller of the kernel to the children. Without cgroups containers have no limits,
+/// but they run: problems are messages.
+pub(crate) fn prepare(messages: &mut Messages) {
+    for group in [Group::Init, Group::Daemon] {
+        if let Err(error) = std::fs::create_dir_all(group.path()) {
+            messages.error(format!("cannot make {}: {error}", group.path().display()));
+        }
+    }
+    let controllers = std::fs::read_to_string(Path::new(ROOT).join("cgroup.controllers")).unwrap_or_default();
+    // One by one: the kernel refuses the whole write for one it cannot enable.
+    for controller in controllers.split_whitespace() {
+        let control = Path::new(ROOT).join("cgroup.subtree_control");
+        if let Err(error) = std::fs::write(control, format!("+{controller}")) {
+            messages.warning(format!("cgroup controller {controller} cannot be enabled: {error}"));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The kernel command line: a pure parser for the options PID 1 understands. Everything else on the line belongs to the
+//! kernel or to another reader and is passed over.
+//!
+//! | option | meaning |
+//! |---|---|
+//! | `hull.root=PARTUUID=<uuid>` | GPT partition that holds the root slot |
+//! | `hull.verity=<data blocks>:<salt hex or ->:<root hash hex>` | dm-verity parameters of that slot |
+//! | `hull.slot=a\|b`, `hull.version=<text>` | what was booted, for reports |
+//! | `hull.state=none` | tmpfs instead of the state partition |
+//! | `hull.rescue`, `hull.debug` | shell before the daemon; verbose |
+//!
+//! The first `hull.root`, `hull.verity`, `hull.slot` and `hull.version` win, because a boot loader appends what comes
+//! from outside the signed image. Of the others the last wins.
+
+use std::fmt;
+
+/// Root hash and salt never exceed this; SHA-256 is fixed, a salt of 256 bytes is the superblock format's limit.
+const SALT_MAXIMUM_BYTES: usize = 256;
+const SHA256_BYTES: usize = 32;
+/// 4 KiB blocks beyond this would overflow a sector count; 2^40 blocks are 4 PiB.
+const DATA_BLOCKS_MAXIMUM: u64 = 1 << 40;
+
+/// A partition's unique GUID in the order of its bytes on disk (first three fields little endian, UEFI appendix A).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartitionGuid(pub(crate) [u8; 16]);
+
+/// dm-verity parameters: SHA-256, format 1, 4096-byte data and hash blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verity {
+    /// Length of the file system in 4096-byte blocks.
+    pub(crate) data_blocks: u64,
+    /// Lower-case hex, or `-` for none.
+    pub(crate) salt: String,
+    /// Lower-case hex.
+    pub(crate) root_hash: String,
+}
+
+/// What the command line asks of PID 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) root: Option<PartitionGuid>,
+    pub(crate) verity: Option<Verity>,
+    pub(crate) slot: String,
+    pub(crate) version: String,
+    /// `hull.state=none`: go on with a tmpfs on purpose.
+    pub(crate) state_none: bool,
+    pub(crate) rescue: bool,
+    pub(crate) debug: bool,
+    /// `hull.*` options that are unknown or malformed, as sentences.
+    pub(crate) complaints: Vec<String>,
+}
+
+/// Parses the whole line. Never fails: what is wrong becomes a complaint and is treated as absent.
+pub(crate) fn parse(line: &str) -> Options {
+    let mut options = Options::default();
+    for word in words(line) {
+        let (key, value) = word.split_once('=').map_or((word.as_str(), None), |(key, value)| (key, Some(value)));
+        let Some(key) = key.strip_prefix("hull.") else { continue };
+        if let Err(complaint) = apply(&mut options, key, value) {
+            options.complaints.push(complaint);
+        }
+    }
+    options
+}
+
+fn apply(options: &mut Options, key: &str, value: Option<&str>) -> Result<(), String> {
+    match (key, value) {
+        ("root", Some(value)) if options.root.is_none() => {
+            let guid = value.strip_prefix("PARTUUID=").and_then(parse_guid);
+            options.root = Some(guid.ok_or(format!("hull.root={value}: expected PARTUUID=<uuid>"))?);
+        }
+        ("verity", Some(value)) if options.verity.is_none() => options.verity = Some(parse_verity(value)?),
+        ("slot", Some(value)) if options.slot.is_empty() => value.clone_into(&mut options.slot),
+        ("version", Some(value)) if options.version.is_empty() => value.clone_into(&mut options.version),
+        ("root" | "verity" | "slot" | "version", Some(_)) => {
+            return Err(format!("a second hull.{key} is ignored, the first one counts"));
+        }
+        ("state", Some("none")) => options.state_none = true,
+        ("state", Some("disk")) => options.state_none = false,
+        ("rescue", None | Some("1")) => options.rescue = true,
+        ("rescue", Some("0")) => options.rescue = false,
+        ("debug", None | Some("1")) => options.debug = true,
+        ("debug", Some("0")) => options.debug = false,
+        ("state" | "rescue" | "debug", value) => {
+            return Err(format!("hull.{key}={} is not understood and ignored", value.unwrap_or_default()));
+        }
+        // Belongs to the console service.
+        ("autologin", _) => {}
+        ("root" | "verity" | "slot" | "version", None) => return Err(format!("hull.{key} needs a value")),
+        _ => return Err(format!("hull.{key} is not known and ignored")),
+    }
+    Ok(())
+}
+
+/// Splits at white space outside double quotes and drops the quotes, as the kernel does; stops at `--`.
+fn words(line: &str) -> impl Iterator<Item = String> + '_ {
+    let mut rest = line.chars();
+    std::iter::from_fn(move || {
+        let (mut word, mut seen, mut quoted) = (String::new(), false, false);
+        for character in rest.by_ref() {
+            match character {
+                '"' => (quoted, seen) = (!quoted, true),
+                c if c.is_ascii_whitespace() && !quoted && seen => break,
+                c if c.is_ascii_whitespace() && !quoted => {}
+                c => {
+                    seen = true;
+                    word.push(c);
+                }
+            }
+        }
+        (seen && word != "--").then_some(word)
+    })
+}
+
+fn parse_verity(value: &str) -> Result<Verity, String> {
+    let wrong = |what: &str| format!("hull.verity={value}: {what}");
+    let mut fields = value.split(':');
+    let (Some(blocks), Some(salt), Some(root_hash), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(wrong("expected <data blocks>:<salt>:<root hash>"));
+    };
+    let data_blocks = blocks.parse().ok().filter(|blocks| (1..DATA_BLOCKS_MAXIMUM).contains(blocks));
+    let salt_ok = salt == "-" || (is_hex(salt) && salt.len() <= 2 * SALT_MAXIMUM_BYTES);
+    match data_blocks {
+        None => Err(wrong("the number of data blocks is not valid")),
+        Some(_) if !salt_ok => Err(wrong("the salt is not hex")),
+        Some(_) if !is_hex(root_hash) || root_hash.len() != 2 * SHA256_BYTES => {
+            Err(wrong("the root hash is not 64 hex digits"))
+        }
+        Some(data_blocks) => {
+            let salt = if salt.is_empty() { "-".to_owned() } else { salt.to_ascii_lowercase() };
+            Ok(Verity { data_blocks, salt, root_hash: root_hash.to_ascii_lowercase() })
+        }
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn parse_guid(text: &str) -> Option<PartitionGuid> {
+    let lengths = [8, 4, 4, 4, 12];
+    if text.split('-').map(str::len).ne(lengths) {
+        return None;
+    }
+    let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b'-').collect();
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| is_hex(pair))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    bytes[0..4].reverse();
+    bytes[4..6].reverse();
+    bytes[6..8].reverse();
+    Some(PartitionGuid(bytes))
+}
+
+impl fmt::Display for PartitionGuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+        for (position, &index) in ORDER.iter().enumerate() {
+            let dash = if matches!(position, 4 | 6 | 8 | 10) { "-" } else { "" };
+            write!(f, "{dash}{:02x}", self.0[index])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
+    const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn a_complete_line() {
+        let line = format!(
+            "console=ttyS0,115200 hull.root=PARTUUID={UUID} hull.verity=1234:abCD:{HASH} hull.slot=a hull.version=1.2 quiet\n"
+        );
+        let options = parse(&line);
+        assert_eq!(options.root.map(|guid| guid.to_string()).as_deref(), Some(UUID));
+        assert_eq!(options.root.map(|guid| guid.0[..4].to_vec()), Some(vec![0x33, 0x22, 0x11, 0x00]));
+        let verity = Verity { data_blocks: 1234, salt: "abcd".into(), root_hash: HASH.into() };
+        assert_eq!(options.verity, Some(verity));
+        assert_eq!((options.slot.as_str(), options.version.as_str()), ("a", "1.2"));
+        assert_eq!(options.complaints, Vec::<String>::new());
+    }
+
+    #[test]
+    fn words_follow_the_kernels_quoting() {
+        let table: [(&str, &[&str]); 7] = [
+            ("", &[]),
+            ("  a  b=c\td\n", &["a", "b=c", "d"]),
+            ("a=\"b c\" d", &["a=b c", "d"]),
+            ("\"a=b c\" d", &["a=b c", "d"]),
+            ("a \"\" b", &["a", "", "b"]),
+            ("a -- hull.debug", &["a"]),
+            ("a=\"unclosed b", &["a=unclosed b"]),
+        ];
+        for (line, expected) in table {
+            assert_eq!(words(line).collect::<Vec<_>>(), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn first_or_last_wins() {
+        let options =
+            parse("hull.slot=a hull.slot=b hull.rescue hull.rescue=0 hull.debug=0 hull.debug hull.state=none");
+        assert_eq!(options.slot, "a");
+        assert_eq!((options.rescue, options.debug, options.state_none), (false, true, true));
+        assert_eq!(options.complaints, ["a second hull.slot is ignored, the first one counts"]);
+    }
+
+    #[test]
+    fn malformed_options_become_complaints() {
+        for word in [
+            "hull.root=/dev/vda3",
+            "hull.root=PARTUUID=123",
+            "hull.root=PARTUUID=0011223x-4455-6677-8899-aabbccddeeff",
+            "hull.root",
+            "hull.verity=1:2",
+            "hull.verity=x:00:00",
+            "hull.verity=0:00:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            "hull.verity=1:0:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            "hull.verity=1:00:0011",
+            "hull.state=nfs",
+            "hull.unknown=1",
+            "hull.",
+        ] {
+            let options = parse(word);
+            assert_eq!(options.complaints.len(), 1, "{word}");
+            assert_eq!(Options { complaints: Vec::new(), ..options }, Options::default(), "{word}");
+        }
+    }
+
+    #[test]
+    fn others_options_are_passed_over() {
+        assert_eq!(parse("ro hull=1 nohull.debug hull.autologin=ttyS0 ds=nocloud;h=x"), Options::default());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(line in "\\PC*") {
+            parse(&line);
+        }
+
+        #[test]
+        fn hull_words_never_panic(words in prop::collection::vec("hull\\.(root|verity|slot|state)=?[-:=\"a-fPARTUID0-9é]{0,40}", 0..6)) {
+            parse(&words.join(" "));
+        }
+
+        #[test]
+        fn quoted_words_come_back(values in prop::collection::vec("[ -!#-~]{1,12}", 1..6)) {
+            prop_assume!(values.iter().all(|value| value != "--"));
+            let line = values.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(words(&line).collect::<Vec<_>>(), values);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Block devices as sysfs shows them, and the search for the root slot by partition GUID. Kernel 6.12 offers no partition
+//! GUID in sysfs or uevents, so the tables are read here.
+
+use super::cmdline::PartitionGuid;
+use super::table::{Table, TableError};
+use rustix::fs::ioctl_blksszget;
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+const CLASS: &str = "/sys/class/block";
+/// Whole devices that never hold a system: reading a CD-ROM takes seconds, and the others are made by software.
+const PASSED_OVER: [&str; 8] = ["dm-", "fd", "loop", "md", "nbd", "ram", "sr", "zram"];
+/// Sysfs counts in these whatever the device's own sector size is.
+pub(crate) const SYSFS_SECTOR: u64 = 512;
+
+/// A whole disk by its kernel name, such as `vda` or `nvme0n1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Disk(pub(crate) String);
+
+/// A partition as the kernel knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Partition {
+    /// Kernel name, such as `vda3`.
+    pub(crate) name: String,
+    /// `major:minor`.
+    pub(crate) number: String,
+    /// Length in bytes.
+    pub(crate) bytes: u64,
+}
+
+impl Partition {
+    pub(crate) fn device(&self) -> String {
+        format!("/dev/{}", self.name)
+    }
+}
+
+/// The root slot: its disk, its number in the table, its device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) disk: Disk,
+    pub(crate) number: u32,
+    pub(crate) partition: Partition,
+}
+
+/// Whole disks present now, by name. One without a medium (size 0) is not there.
+pub(crate) fn disks() -> Vec<Disk> {
+    let names = std::fs::read_dir(CLASS).into_iter().flatten().flatten();
+    let mut disks: Vec<_> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !PASSED_OVER.iter().any(|prefix| name.starts_with(prefix)))
+        .filter(|name| !Path::new(CLASS).join(name).join("partition").exists())
+        .map(Disk)
+        .filter(|disk| disk.bytes() > 0)
+        .collect();
+    disks.sort();
+    disks
+}
+
+impl Disk {
+    pub(crate) fn device(&self) -> PathBuf {
+        Path::new("/dev").join(&self.0)
+    }
+
+    fn sysfs(&self) -> PathBuf {
+        Path::new(CLASS).join(&self.0)
+    }
+
+    fn bytes(&self) -> u64 {
+        number_in(&self.sysfs().join("size")).unwrap_or(0) * SYSFS_SECTOR
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        number_in(&self.sysfs().join("ro")) == Some(1)
+    }
+
+    /// Opens the disk; returns it with its sector size and its length in sectors.
+    pub(crate) fn open(&self, write: bool) -> std::io::Result<(File, u64, u64)> {
+        let mut file = OpenOptions::new().read(true).write(write).open(self.device())?;
+        let sector_size = u64::from(ioctl_blksszget(&file)?);
+        let sectors = file.seek(SeekFrom::End(0))? / sector_size;
+        Ok((file, sector_size, sectors))
+    }
+
+    pub(crate) fn table(&self) -> Result<Table, TableError> {
+        let (mut file, sector_size, sectors) = self.open(false)?;
+        Table::read(&mut file, sector_size, sectors)
+    }
+
+    /// The kernel's partition with this number in the table.
+    pub(crate) fn partition(&self, number: u32) -> Option<Partition> {
+        std::fs::read_dir(self.sysfs()).ok()?.flatten().find_map(|entry| {
+            let directory = entry.path();
+            if number_in(&directory.join("partition")) != Some(u64::from(number)) {
+                return None;
+            }
+            Some(Partition {
+                name: entry.file_name().into_string().ok()?,
+                number: std::fs::read_to_string(directory.join("dev")).ok()?.trim().to_owned(),
+                bytes: number_in(&directory.join("size"))? * SYSFS_SECTOR,
+            })
+        })
+    }
+}
+
+fn number_in(file: &Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Looks on every disk for the partition; with several copies (a cloned disk is attached) the first disk by name wins.
+/// A disk that cannot be read is passed over: it may be another one that holds the system.
+pub(crate) fn find(guid: PartitionGuid) -> Vec<Found> {
+    let on_disk = |disk: Disk| {
+        let table = disk.table().inspect_err(|error| log::debug!("/dev/{}: {error}", disk.0)).ok()?;
+        let number = table.find(|entry| entry.unique_partition_guid == guid.0)?;
+        Some(Found { partition: disk.partition(number)?, number, disk })
+    };
+    disks().into_iter().filter_map(on_disk).collect()
+}

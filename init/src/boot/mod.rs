@@ -1,0 +1,138 @@
+//! From the kernel's first exec to the running supervisor.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`initrd`] | first phase: find, verify, mount the root; the rest of this page is the second phase |
+//! | [`cmdline`] | options of PID 1 on the kernel command line |
+//! | [`disk`], [`table`] | block devices and their partition tables |
+//! | [`verity`], [`switch_root`], [`handover`] | the way from initrd to root |
+//! | [`mounts`], [`cgroup`], [`settings`], [`identity`], [`watchdog`] | the system around the daemon |
+//! | [`state`] | the state partition |
+//! | [`report`] | `boot.json` |
+//! | [`rescue`] | when it cannot go on |
+
+pub(crate) mod cgroup;
+pub(crate) mod cmdline;
+mod disk;
+mod handover;
+pub(crate) mod identity;
+pub(crate) mod initrd;
+mod mounts;
+mod report;
+pub(crate) mod rescue;
+mod settings;
+mod state;
+mod switch_root;
+mod table;
+mod verity;
+pub(crate) mod watchdog;
+
+use crate::clock;
+use crate::console::{self, Messages};
+use crate::error::BootError;
+use cmdline::Options;
+use handover::Handover;
+use report::{Report, Times};
+use state::State;
+use std::path::Path;
+use watchdog::Feeder;
+
+/// Built with the image: the clock cannot be earlier than this file.
+const CLOCK_FLOOR: &str = "/usr/share/hull/os-release";
+
+fn command_line() -> Result<Options, BootError> {
+    let path = "/proc/cmdline";
+    let line = std::fs::read_to_string(path).map_err(|source| BootError::Read { path, source })?;
+    Ok(cmdline::parse(&line))
+}
+
+/// Second phase: everything between the exec on the verified root and the daemon's start. Never fails: what is missing
+/// is said in the report and the boot goes on. Returns the fed watchdog.
+pub(crate) fn prepare() -> Feeder {
+    // The initrd moved these here already; a root started without it has none.
+    let mut failed: Vec<_> = mounts::INITRD.iter().filter_map(|api| mounts::mount_one(api).err()).collect();
+    console::open(false);
+    let options = command_line().unwrap_or_default();
+    console::open(options.debug);
+    failed.extend(mounts::SYSTEM.iter().filter_map(|api| mounts::mount_one(api).err()));
+    let handover = handover::receive();
+    let mut messages = Messages(handover.as_ref().map(|facts| facts.messages.clone()).unwrap_or_default());
+    failed.iter().for_each(|error| messages.error(error.to_string()));
+    if let Err(errno) = mounts::share_all() {
+        messages.error(format!("cannot make mounts shared: {errno}"));
+    }
+    if let Err(error) = std::fs::create_dir_all(report::DIRECTORY) {
+        messages.error(format!("cannot make {}: {error}", report::DIRECTORY));
+    }
+    let mut feeder = Feeder::start();
+    cgroup::prepare(&mut messages);
+    settings::apply(&mut messages);
+    match clock::raise_to(Path::new(CLOCK_FLOOR)) {
+        Ok(Some(seconds)) => {
+            messages.info(format!("the clock was {seconds} s before the image's build date; set to it"))
+        }
+        Ok(None) => {}
+        Err(error) => messages.warning(format!("cannot compare the clock with {CLOCK_FLOOR}: {error}")),
+    }
+    let state = prepare_state(&options, handover.as_ref(), &mut messages, &mut || feeder.tick());
+    let state_ready = clock::boottime_us();
+    identity::prepare(&mut messages);
+    if options.rescue {
+        rescue_shell(&mut feeder);
+    }
+    let times = Times { state_ready, daemon_started: clock::boottime_us(), ..Times::default() };
+    write_report(&options, handover.as_ref(), &state, &mut messages, times);
+    feeder
+}
+
+fn prepare_state(
+    options: &Options,
+    handover: Option<&Handover>,
+    messages: &mut Messages,
+    tick: &mut dyn FnMut(),
+) -> State {
+    match handover {
+        _ if options.state_none => state::tmpfs("hull.state=none on the kernel command line".to_owned(), messages),
+        None => {
+            let reason = "the root was not started by Hull's initrd: the system disk is not known";
+            messages.error(reason);
+            state::tmpfs(reason.to_owned(), messages)
+        }
+        Some(facts) => state::prepare(&disk::Disk(facts.disk.clone()), facts.number, messages, tick),
+    }
+}
+
+fn write_report(options: &Options, handover: Option<&Handover>, state: &State, messages: &mut Messages, times: Times) {
+    let report = Report {
+        version: &options.version,
+        slot: &options.slot,
+        root_hash: options.verity.as_ref().map_or("", |verity| &verity.root_hash),
+        root_device: handover.map_or("", |facts| &facts.device),
+        system_disk: &handover.map_or(String::new(), |facts| format!("/dev/{}", facts.disk)),
+        state,
+        messages: &messages.0,
+        times_us: Times {
+            init: handover.map_or(0, |facts| facts.init_us),
+            root_mounted: handover.map_or(0, |facts| facts.root_mounted_us),
+            ..times
+        },
+    };
+    if let Err(error) = report.write() {
+        messages.error(format!("cannot write {}/boot.json: {error}", report::DIRECTORY));
+    }
+}
+
+/// `hull.rescue`: a shell before anything else runs; the boot goes on when it ends.
+fn rescue_shell(feeder: &mut Feeder) {
+    let mut shell = match rescue::shell() {
+        Ok(shell) => shell,
+        Err(error) => {
+            log::error!("cannot start the rescue shell: {error}");
+            return;
+        }
+    };
+    while let Ok(None) = shell.try_wait() {
+        feeder.tick();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
