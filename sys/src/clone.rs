@@ -5,7 +5,9 @@ use nix::sched::CloneFlags;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+
+/// The kernel's `struct sigaction` on 64-bit machines: handler, flags, restorer and mask, a word each.
+const KERNEL_SIGACTION_WORDS: usize = 4;
 
 /// The two sides of a [`fork`].
 #[derive(Debug)]
@@ -25,9 +27,6 @@ pub enum Forked {
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
-/// Links of `/proc/self/task` with one thread: `.`, the entry in the parent, and the thread.
-const SINGLE_THREAD_LINKS: u64 = 3;
-
 /// Forks a child that begins in `cgroup` (kernel 5.7) and in new namespaces as `namespaces` says (`CLONE_NEW*` only),
 /// with all caught signals at their defaults. A new cgroup namespace would be rooted at the caller's cgroup: unshare it
 /// in the child.
@@ -41,9 +40,11 @@ pub fn fork(namespaces: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> io::Resul
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWNET;
-    if !allowed.contains(namespaces) || std::fs::metadata("/proc/self/task")?.nlink() != SINGLE_THREAD_LINKS {
+    if !allowed.contains(namespaces) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
+    // Changes nothing, and fails in a process with more than one thread (unshare(2)).
+    nix::sched::unshare(CloneFlags::CLONE_THREAD)?;
     let mut pidfd: libc::c_int = -1;
     // The flags are bits 0 to 31 of a word, although the C library types them as signed.
     let mut flags = u64::from((libc::CLONE_PIDFD | namespaces.bits()) as u32) | CLONE_CLEAR_SIGHAND;
@@ -83,9 +84,16 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
 /// # Errors
 /// As sigprocmask(2).
 pub fn reset_signals() -> io::Result<()> {
+    // All zero: default action, no flags, empty mask. By system call, because the C library hides the two signals it
+    // keeps to itself, although its posix_spawn(3) leaves them ignored.
+    let default = [0_u64; KERNEL_SIGACTION_WORDS];
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL names no code; what cannot be set (SIGKILL, SIGSTOP, the C library's own) is refused.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the kernel reads one sigaction, for the given size of a signal set, and the default action names no
+        // code. SIGKILL and SIGSTOP are refused, and need no reset.
+        unsafe {
+            let old = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, size_of::<u64>())
+        };
     }
     Ok(nix::sys::signal::SigSet::empty().thread_set_mask()?)
 }

@@ -34,8 +34,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 /// What the helper is asked for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    Start(plan::Container),
-    Exec(plan::Exec),
+    Start(Box<plan::Container>),
+    Exec(Box<plan::Exec>),
 }
 
 /// Id of the new process, or what failed.

@@ -127,7 +127,7 @@ pub struct Exec {
 /// # Errors
 /// The failed step with path and errno. No process is left; the cgroup directory is.
 pub fn start(helper_exe: &Path, launch: &Launch, stdio: Stdio<'_>) -> Result<Started, StartError> {
-    helper::call(helper_exe, &Request::Start(plan::of_launch(launch)?), stdio)
+    helper::call(helper_exe, &Request::Start(Box::new(plan::of_launch(launch)?)), stdio)
 }
 
 /// Starts a process in a running container; otherwise like [`start`].
@@ -136,5 +136,5 @@ pub fn start(helper_exe: &Path, launch: &Launch, stdio: Stdio<'_>) -> Result<Sta
 /// The failed step with path and errno; [`Step::JoinNamespaces`](crate::Step::JoinNamespaces) with `ESRCH` when the
 /// container has ended.
 pub fn exec(helper_exe: &Path, exec: &Exec, stdio: Stdio<'_>) -> Result<Started, StartError> {
-    helper::call(helper_exe, &Request::Exec(plan::of_exec(exec)?), stdio)
+    helper::call(helper_exe, &Request::Exec(Box::new(plan::of_exec(exec)?)), stdio)
 }

@@ -34,16 +34,12 @@ pub(super) fn mask(paths: &[PathBuf]) -> Result<(), StartError> {
 /// Mounts each path on itself, read-only with all that is mounted below it.
 pub(super) fn make_read_only(paths: &[PathBuf]) -> Result<(), StartError> {
     for path in paths {
-        let tree = match clone(path, true) {
-            Err(Errno::NOENT) => continue,
-            cloned => cloned.and_then(|tree| {
-                set_attributes(tree.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY, None)
-                    .map_err(|error| super::of_io(&error))?;
-                Ok(tree)
-            }),
-        };
-        let tree = tree.map_err(|errno| StartError::at(Step::HidePath, path, errno))?;
-        attach(tree.as_fd(), path, true)?;
+        let Ok(metadata) = std::fs::metadata(path) else { continue };
+        let failed = |errno| StartError::at(Step::HidePath, path, errno);
+        let tree = clone(path, true).map_err(failed)?;
+        set_attributes(tree.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY, None)
+            .map_err(|error| failed(super::of_io(&error)))?;
+        attach(tree.as_fd(), path, metadata.is_dir())?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, fchdir, pivot_root};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
@@ -56,16 +57,17 @@ fn make(mount: &Mount) -> Result<(), StartError> {
 
 /// Moves a detached mount to its place.
 pub(super) fn attach(tree: BorrowedFd<'_>, target: &Path, directory: bool) -> Result<(), StartError> {
-    if !target.exists() {
-        make_target(target, directory)
-            .map_err(|error| StartError::at(Step::MountTarget, target, super::of_io(&error)))?;
+    let unusable = |errno| StartError::at(Step::MountTarget, target, errno);
+    match fs::metadata(target).map(|metadata| metadata.is_dir()) {
+        Ok(found) if found == directory => {}
+        Ok(found) => return Err(unusable(if found { Errno::ISDIR } else { Errno::NOTDIR })),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make_target(target, directory).map_err(|error| unusable(super::of_io(&error)))?;
+        }
+        Err(error) => return Err(unusable(super::of_io(&error))),
     }
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-    move_mount(tree, "", CWD, target, flags).map_err(|errno| {
-        // The kernel's answer to a file on a directory and the reverse.
-        let step = if errno == Errno::NOTDIR { Step::MountTarget } else { Step::Mount };
-        StartError::at(step, target, errno)
-    })
+    move_mount(tree, "", CWD, target, flags).map_err(|errno| StartError::at(Step::Mount, target, errno))
 }
 
 /// Works on the writable file systems among the mounts made so far; the root answers `EROFS`.

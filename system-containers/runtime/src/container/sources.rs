@@ -35,7 +35,7 @@ pub(super) struct Source {
 /// Opens all sources of a plan.
 pub(super) fn open(plan: &Container) -> Result<Sources, StartError> {
     let root = root(&plan.rootfs).map_err(|errno| StartError::at(Step::Root, &plan.rootfs, errno))?;
-    let mounts = plan.mounts.iter().map(|mount| source(mount, &plan.rootfs, root.as_fd())).collect::<Result<_, _>>()?;
+    let mounts = plan.mounts.iter().map(|mount| source(mount, &plan.rootfs)).collect::<Result<_, _>>()?;
     Ok(Sources { root, mounts })
 }
 
@@ -47,7 +47,7 @@ fn root(path: &Path) -> Result<OwnedFd, Errno> {
     Ok(tree)
 }
 
-fn source(mount: &Mount, rootfs: &Path, root: BorrowedFd<'_>) -> Result<Option<Source>, StartError> {
+fn source(mount: &Mount, rootfs: &Path) -> Result<Option<Source>, StartError> {
     let attributes = MountAttrFlags::from_bits_retain(mount.attributes);
     match &mount.what {
         What::New { .. } | What::Dev { .. } => Ok(None),
@@ -57,7 +57,7 @@ fn source(mount: &Mount, rootfs: &Path, root: BorrowedFd<'_>) -> Result<Option<S
         What::Overlay { lower, upper, work, data } => {
             let lower = match lower {
                 Some(lower) => lower.clone(),
-                None => within(root, &mount.target)
+                None => within(rootfs, &mount.target)
                     .map_err(|errno| StartError::at(Step::MountTarget, rootfs.join(relative(&mount.target)), errno))?,
             };
             let mut options = vec![("lowerdir+".to_owned(), Some(lower.to_string_lossy().into_owned()))];
@@ -92,9 +92,11 @@ fn set(tree: BorrowedFd<'_>, attributes: MountAttrFlags, propagation: SysPropaga
     set_attributes(tree, attributes, Some(propagation)).map_err(|error| super::of_io(&error))
 }
 
-/// Host path of `target` inside the root, with symbolic links resolved as in the container.
-fn within(root: BorrowedFd<'_>, target: &Path) -> Result<PathBuf, Errno> {
+/// Host path of `target` inside `rootfs`, with symbolic links resolved as in the container.
+fn within(rootfs: &Path, target: &Path) -> Result<PathBuf, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Not the detached root: the path of what is found there would begin at that mount.
+    let root = rustix::fs::open(rootfs, flags, Mode::empty())?;
     let found = openat2(root, target, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
     std::fs::read_link(link).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))

@@ -231,7 +231,7 @@ mod tests {
             (spec_mount("tmpfs", None, "/t", &["shared"]), Errno::OPNOTSUPP),
         ] {
             let target = mount.destination().clone();
-            let error = planned(&[mount.clone()]).expect_err("refused");
+            let error = planned(std::slice::from_ref(&mount)).expect_err("refused");
             assert_eq!(error, StartError::at(Step::Specification, target, errno), "{mount:?}");
         }
     }
