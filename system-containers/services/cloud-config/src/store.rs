@@ -6,13 +6,18 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Reads at most `limit` bytes; more is an error that names both sizes. A missing file is `None`.
+/// Reads a regular file of at most `limit` bytes; more is an error that names the limit. A missing file is `None`.
+/// Symbolic links are not followed: they may stand on a foreign medium.
 pub fn read_bounded(path: &Path, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).context("open flags")?;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
     };
+    let kind = file.metadata().with_context(|| format!("stat {}", path.display()))?.file_type();
+    anyhow::ensure!(kind.is_file(), "{} is not a regular file", path.display());
     let mut content = Vec::new();
     file.take(limit + 1).read_to_end(&mut content).with_context(|| format!("read {}", path.display()))?;
     anyhow::ensure!(
@@ -74,5 +79,8 @@ mod tests {
         assert_eq!(read_bounded(&path, 10).unwrap().unwrap().len(), 10);
         assert!(read_bounded(&path, 9).unwrap_err().to_string().contains("limit of 9 bytes"));
         assert!(read_bounded(&directory.path().join("none"), 9).unwrap().is_none());
+        std::os::unix::fs::symlink(&path, directory.path().join("link")).unwrap();
+        assert!(read_bounded(&directory.path().join("link"), 10).is_err());
+        assert!(read_bounded(directory.path(), 10).is_err());
     }
 }

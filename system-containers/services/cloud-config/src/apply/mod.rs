@@ -1,1 +1,15 @@
-//! x
+//! What the later stages do in the console container, one verb a module.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`files`] | write_files |
+//! | [`mounts`] | mounts |
+//! | [`commands`] | bootcmd, runcmd, the user's script |
+//! | [`identity`] | /etc/hostname, /etc/hosts, /etc/localtime |
+//! | [`engine`] | waits for the user engine |
+
+pub mod commands;
+pub mod engine;
+pub mod files;
+pub mod identity;
+pub mod mounts;

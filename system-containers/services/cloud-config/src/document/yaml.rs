@@ -149,7 +149,8 @@ impl Loader<'_, '_> {
             if data == EventData::MappingEnd {
                 break;
             }
-            let plain_merge = matches!(&data, EventData::Scalar { value, style: ScalarStyle::Plain, .. } if value == "<<");
+            let plain_merge =
+                matches!(&data, EventData::Scalar { value, style: ScalarStyle::Plain, .. } if value == "<<");
             let key = self.node(data, key_place, depth + 1)?;
             let (data, value_place) = self.next()?;
             let node = self.node(data, value_place, depth + 1)?;
@@ -257,14 +258,19 @@ mod tests {
         assert_eq!(node.get("b").unwrap().describe(), "text");
         assert_eq!(node.get("c").unwrap().integer(), Some(0o644));
         assert_eq!(node.get("c").unwrap().text(), Some("0644"));
-        assert!(matches!(&node.get("d").unwrap().value, Value::Scalar(Scalar { kind: Kind::Bytes(b), .. }) if b == b"hi"));
+        assert!(
+            matches!(&node.get("d").unwrap().value, Value::Scalar(Scalar { kind: Kind::Bytes(b), .. }) if b == b"hi")
+        );
     }
 
     #[test]
     fn last_duplicate_wins_with_a_warning() {
         let (node, messages) = load("a: 1\nb: 2\na: 3\n");
         assert_eq!(node.unwrap().get("a").unwrap().integer(), Some(3));
-        assert_eq!(messages.list()[0].to_string(), "t line 3 column 1 a: given again (first in line 1); the last one counts");
+        assert_eq!(
+            messages.list()[0].to_string(),
+            "t line 3 column 1 a: given again (first in line 1); the last one counts"
+        );
     }
 
     #[test]

@@ -1,0 +1,191 @@
+//! Makes the users of the user data exist: at every boot those that are missing, and for a new instance also password,
+//! groups and keys of those that are there.
+
+use super::database::{Account, Accounts, NO_PASSWORD, NewUser};
+use super::{home, sudo};
+use crate::report::{Messages, Place};
+use crate::store;
+use crate::userdata::users::User;
+use anyhow::Context;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// Shell of users who ask for none, or for one that is not there.
+const DEFAULT_SHELL: &str = "/bin/sh";
+/// The sudo rules of all users.
+const SUDO_FILE: &str = "etc/sudoers.d/90-cloud-config";
+/// The three files and their mode where they are missing.
+const FILES: [(&str, u32); 3] = [("etc/passwd", 0o644), ("etc/group", 0o644), ("etc/shadow", 0o640)];
+
+/// Reads passwd, group and shadow below `root`; missing ones are empty.
+pub fn load(root: &Path) -> anyhow::Result<Accounts> {
+    let read = |name: &str| match std::fs::read_to_string(root.join(name)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        result => result.with_context(|| format!("read /{name}")),
+    };
+    Ok(Accounts::parse(&read("etc/passwd")?, &read("etc/group")?, &read("etc/shadow")?))
+}
+
+/// Carries it out below `root`.
+pub fn users(root: &Path, users: &[User], new_instance: bool, messages: &mut Messages) -> anyhow::Result<()> {
+    let mut accounts = load(root)?;
+    let before = accounts.clone();
+    let mut touched: Vec<(&User, Account)> = Vec::new();
+    for user in users {
+        match user_account(root, &mut accounts, user, new_instance, messages) {
+            Ok(Some(account)) => touched.push((user, account)),
+            Ok(None) => {}
+            Err(error) => messages.error(Place::default(), "users", format!("user {}: {error:#}", user.name)),
+        }
+    }
+    if accounts != before {
+        write(root, &accounts)?;
+    }
+    for (user, account) in touched {
+        if let Err(error) = home_and_keys(root, user, &account) {
+            messages.error(Place::default(), "users", format!("user {}: {error:#}", user.name));
+        }
+    }
+    let rules = sudo::file(users.iter().map(|user| (user.name.as_str(), user.sudo.as_slice())));
+    let path = root.join(SUDO_FILE);
+    match rules {
+        Some(text) => store::write(&path, text.as_bytes(), 0o440)?,
+        None if path.exists() => std::fs::remove_file(&path).context("remove the sudo rules")?,
+        None => {}
+    }
+    Ok(())
+}
+
+/// The account whose home and keys are to be looked at; `None` for one that stays as it is.
+fn user_account(
+    root: &Path,
+    accounts: &mut Accounts,
+    user: &User,
+    new_instance: bool,
+    messages: &mut Messages,
+) -> anyhow::Result<Option<Account>> {
+    let existing = accounts.user(&user.name);
+    if existing.is_some() && !new_instance {
+        return Ok(existing.filter(|account| !root.join(account.home.trim_start_matches('/')).exists()));
+    }
+    let account = match existing {
+        Some(account) => account,
+        None => {
+            let shell = user.shell.as_deref().unwrap_or(DEFAULT_SHELL);
+            let exists = root.join(shell.trim_start_matches('/')).exists();
+            if !exists {
+                let text = format!("user {}: there is no {shell}; {DEFAULT_SHELL} is used", user.name);
+                messages.warning(Place::default(), "users", text);
+            }
+            let default_home = format!("/home/{}", user.name);
+            accounts.add_user(&NewUser {
+                name: &user.name,
+                uid: user.uid,
+                primary_group: user.primary_group.as_deref(),
+                gecos: user.gecos.as_deref().unwrap_or_default(),
+                home: user.home.as_deref().unwrap_or(&default_home),
+                shell: if exists { shell } else { DEFAULT_SHELL },
+                system: user.system,
+            })?
+        }
+    };
+    match &user.password_hash {
+        Some(hash) if !user.lock_password => accounts.set_password(&user.name, hash),
+        Some(_) => accounts.set_password(&user.name, NO_PASSWORD),
+        None => {}
+    }
+    for group in &user.groups {
+        accounts.ensure_group(group, None, false)?;
+        accounts.add_member(group, &user.name);
+    }
+    Ok(Some(account))
+}
+
+fn home_and_keys(root: &Path, user: &User, account: &Account) -> anyhow::Result<()> {
+    if user.keys.is_empty() && (user.no_home || user.system) {
+        return Ok(());
+    }
+    let home = home::ensure(&root.join(account.home.trim_start_matches('/')), account)?;
+    home::add_keys(&home, account, &user.keys)
+}
+
+/// Writes the three files, each in one step, with owner and mode as they were.
+fn write(root: &Path, accounts: &Accounts) -> anyhow::Result<()> {
+    for ((name, default_mode), text) in FILES.into_iter().zip(accounts.texts()) {
+        let path = root.join(name);
+        let old = std::fs::metadata(&path).ok();
+        let mode = old.as_ref().map_or(default_mode, |old| old.permissions().mode() & 0o7777);
+        store::write(&path, text.as_bytes(), mode)?;
+        if let Some(old) = old.filter(|old| old.gid() != 0 || old.uid() != 0) {
+            std::os::unix::fs::chown(&path, Some(old.uid()), Some(old.gid()))
+                .with_context(|| format!("owner of /{name}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| store::write(&root.path().join(name), text.as_bytes(), 0o640).unwrap();
+        write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+        write("etc/group", "root:x:0:\nsudo:x:27:\ndocker:x:996:\n");
+        write("etc/shadow", "root:*:::::::\n");
+        write("bin/sh", "");
+        root
+    }
+
+    fn read(root: &tempfile::TempDir, name: &str) -> String {
+        std::fs::read_to_string(root.path().join(name)).unwrap()
+    }
+
+    /// Files and homes get owners.
+    #[test]
+    fn root_users_are_made_once_and_kept() {
+        assert!(rustix::process::getuid().is_root(), "run as root");
+        let root = root();
+        let key = "ssh-ed25519 AAAA x".to_owned();
+        let list = [
+            User { keys: vec![key.clone()], ..User::default_user() },
+            User {
+                name: "a".into(),
+                password_hash: Some("$6$h".into()),
+                shell: Some("/bin/zsh".into()),
+                ..User::default()
+            },
+            User { name: "s".into(), system: true, lock_password: true, ..User::default() },
+        ];
+        let mut messages = Messages::new("user-data");
+        users(root.path(), &list, true, &mut messages).unwrap();
+        assert!(messages.list()[0].text.contains("there is no /bin/zsh"), "{messages:?}");
+        assert_eq!(messages.list().len(), 1, "{messages:?}");
+        let passwd = read(&root, "etc/passwd");
+        assert!(
+            passwd.contains(
+                "hull:x:1000:1000:Administrator:/home/hull:/bin/sh\na:x:1001:1001::/home/a:/bin/sh\ns:x:999:"
+            ),
+            "{passwd}"
+        );
+        assert!(read(&root, "etc/group").contains("docker:x:996:hull\n"));
+        assert!(read(&root, "etc/shadow").contains("hull:*:") && read(&root, "etc/shadow").contains("a:$6$h:"));
+        assert_eq!(read(&root, "home/hull/.ssh/authorized_keys"), format!("{key}\n"));
+        assert_eq!(std::fs::metadata(root.path().join("home/hull/.ssh/authorized_keys")).unwrap().uid(), 1000);
+        assert!(!root.path().join("home/s").exists());
+        assert!(read(&root, SUDO_FILE).contains("hull ALL=(ALL) NOPASSWD:ALL\n"));
+
+        // What the user changes later stays until there is a new instance.
+        store::write(&root.path().join("etc/shadow"), b"a:$6$other:::::::\n", 0o640).unwrap();
+        std::fs::remove_file(root.path().join("home/hull/.ssh/authorized_keys")).unwrap();
+        users(root.path(), &list, false, &mut messages).unwrap();
+        assert!(read(&root, "etc/shadow").contains("$6$other"));
+        assert!(!root.path().join("home/hull/.ssh/authorized_keys").exists());
+        users(root.path(), &list, true, &mut messages).unwrap();
+        assert!(read(&root, "etc/shadow").contains("a:$6$h:"));
+        assert!(root.path().join("home/hull/.ssh/authorized_keys").exists());
+        users(root.path(), &[], false, &mut messages).unwrap();
+        assert!(!root.path().join(SUDO_FILE).exists());
+    }
+}
