@@ -149,7 +149,8 @@ fn root_environment_and_descriptors_are_only_those_given() {
     let bed = Bed::new();
     let process = json!({"env": ["PATH=/usr/bin", "A=b c"], "args": ["busybox", "env"]});
     assert_eq!(bed.output(&bed.launch("c", "", json!({"process": process}))), "PATH=/usr/bin\nA=b c\n");
-    // 3 is the directory ls reads.
+    // A careless caller: this one is inherited by everything it executes. 3 is the directory ls reads.
+    let _inherited = rustix::io::dup(std::io::stdin()).expect("dup without close-on-exec");
     assert_eq!(bed.output(&bed.launch("c", "exec ls /proc/self/fd", json!({}))), "0\n1\n2\n3\n");
 }
 
