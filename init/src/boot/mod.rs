@@ -49,13 +49,14 @@ fn command_line() -> Result<Options, BootError> {
 /// Second phase: everything between the exec on the verified root and the daemon's start. Never fails: what is missing
 /// is said in the report and the boot goes on. Returns the fed watchdog.
 pub(crate) fn prepare() -> Feeder {
-    // The initrd moved these here already; a root started without it has none.
-    let mut failed: Vec<_> = mounts::INITRD.iter().filter_map(|api| mounts::mount_one(api).err()).collect();
+    let handover = handover::receive();
+    // Hull's initrd moved these here already; a root started without it has none.
+    let missing = if handover.is_some() { &[] } else { &mounts::INITRD[..] };
+    let mut failed: Vec<_> = missing.iter().filter_map(|api| mounts::mount_one(api).err()).collect();
     console::open(false);
     let options = command_line().unwrap_or_default();
     console::open(options.debug);
     failed.extend(mounts::SYSTEM.iter().filter_map(|api| mounts::mount_one(api).err()));
-    let handover = handover::receive();
     let mut messages = Messages(handover.as_ref().map(|facts| facts.messages.clone()).unwrap_or_default());
     failed.iter().for_each(|error| messages.error(error.to_string()));
     if let Err(errno) = mounts::share_all() {
