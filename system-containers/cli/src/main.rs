@@ -1,2 +1,91 @@
-//! Skeleton.
-fn main() {}
+//! `hull`: the administrator's command for the operating system. Asks the system daemon over its unix socket and
+//! holds no logic a service owns.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`arguments`] | command line to [`arguments::Invocation`], also by program name (`poweroff`, ...) |
+//! | [`http`] | a blocking HTTP/1.1 client on a unix socket |
+//! | [`client`] | requests of the API, errors with their remedy |
+//! | [`status`] | `status` and `ps`: the answer's shape and its rendering |
+//! | [`logs`] | `logs`, and the stream format it shares with `exec` |
+//! | [`exec`] | `exec` |
+//! | [`terminal`] | raw mode and window size |
+//!
+//! Exit status: 0; 1 when the request failed; 2 for a wrong command line; for `exec` the command's own.
+
+mod arguments;
+mod client;
+mod exec;
+mod http;
+mod logs;
+mod status;
+mod terminal;
+
+use anyhow::{Context, Result};
+use arguments::{Invocation, Verb};
+use client::Client;
+use serde_json::json;
+use std::io::{IsTerminal, Write, stdout};
+use std::process::ExitCode;
+
+/// Wrong command line, as the shell's own built-ins say it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let invocation = match arguments::parse(std::env::args_os(), std::env::var_os("HULL_SOCKET")) {
+        Ok(invocation) => invocation,
+        Err(error) => {
+            eprintln!("hull: {error}; see hull help");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match run(&invocation) {
+        Ok(code) => code,
+        // A reader that has seen enough, such as head(1).
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hull: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let client = Client::new(&invocation.socket);
+    match &invocation.verb {
+        Verb::Help => print(arguments::HELP)?,
+        Verb::Version => print(&client::versions(&client))?,
+        Verb::Status { json: true } => print(&pretty(&client.get("/hull/status")?)?)?,
+        Verb::Status { json: false } => {
+            print(&status::summary(&status::parse(client.get("/hull/status")?)?, stdout().is_terminal()))?;
+        }
+        Verb::Ps { json: true } => print(&pretty(&client.get("/hull/status")?["services"])?)?,
+        Verb::Ps { json: false } => {
+            print(&status::table(&status::parse(client.get("/hull/status")?)?.services, stdout().is_terminal()))?;
+        }
+        Verb::Inspect { service } => print(&pretty(&client.get(&format!("/containers/{service}/json"))?)?)?,
+        Verb::Logs(options) => logs::show(&client, options)?,
+        Verb::Exec(command) => return exec::run(&client, command),
+        Verb::Lifecycle { action, services } => {
+            for service in services {
+                client.post(&format!("/containers/{service}/{}", action.word()), None)?;
+            }
+        }
+        Verb::Power(action) => {
+            client.post("/hull/power", Some(&json!({ "action": action.word() })))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pretty(value: &serde_json::Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value).context("cannot format the answer")? + "\n")
+}
+
+fn print(text: &str) -> Result<()> {
+    stdout().write_all(text.as_bytes()).context("cannot write")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

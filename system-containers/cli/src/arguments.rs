@@ -1,0 +1,365 @@
+//! Command line to [`Invocation`]; pure.
+
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Where the daemon's socket is inside containers that have one.
+const SOCKET: &str = "/run/hull/hull.sock";
+
+/// Text of `hull help`.
+pub(crate) const HELP: &str = "\
+hull: the operating system's services and power
+
+  hull status [--json]                    one-screen summary: boot, root, state partition, services, messages
+  hull ps [--json]                        services
+  hull logs [-f] [--tail N] [--since TIME] [-t] SERVICE
+                                          its log; TIME in seconds since 1970 or as 10s, 5m, 2h, 1d ago
+  hull exec [-i] [-t] SERVICE COMMAND...  run a command inside a service's container
+  hull inspect SERVICE                    everything known about it, as JSON
+  hull start|stop|restart SERVICE...
+  hull poweroff|reboot|halt               also as commands of their own; shutdown [-r|-h|-P|-H] [now]
+  hull version | help
+
+  --socket PATH   the daemon's socket; default $HULL_SOCKET or /run/hull/hull.sock
+
+The API is root's: use sudo. Containers of the user engine are docker's; the services are also there for
+docker tools as `system-docker`.
+";
+
+/// What to do, and where the daemon is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    pub(crate) socket: PathBuf,
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Help,
+    Version,
+    Status { json: bool },
+    Ps { json: bool },
+    Inspect { service: String },
+    Logs(Logs),
+    Exec(Exec),
+    Lifecycle { action: Lifecycle, services: Vec<String> },
+    Power(Power),
+}
+
+/// `hull logs`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Logs {
+    pub(crate) service: String,
+    pub(crate) follow: bool,
+    pub(crate) timestamps: bool,
+    /// Last lines; all when missing.
+    pub(crate) tail: Option<u64>,
+    pub(crate) since: Option<Since>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// Seconds since 1970.
+    Time(u64),
+    /// Seconds before now.
+    Ago(u64),
+}
+
+/// `hull exec`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exec {
+    pub(crate) service: String,
+    pub(crate) command: Vec<String>,
+    pub(crate) interactive: bool,
+    pub(crate) tty: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lifecycle {
+    Start,
+    Stop,
+    Restart,
+}
+
+impl Lifecycle {
+    /// Last part of the request's path.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Power {
+    Poweroff,
+    Reboot,
+    Halt,
+}
+
+impl Power {
+    /// The API's word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Poweroff => "poweroff",
+            Self::Reboot => "reboot",
+            Self::Halt => "halt",
+        }
+    }
+}
+
+/// Parses the whole command line, program name first; `environment` is the value of `HULL_SOCKET`.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: Option<OsString>,
+) -> Result<Invocation, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    let mut socket = PathBuf::from(environment.unwrap_or_else(|| SOCKET.into()));
+    let name = parser.bin_name().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
+    let verb = match name.as_deref().and_then(|name| name.to_str()) {
+        Some("poweroff") => power(&mut parser, &mut socket, Power::Poweroff)?,
+        Some("reboot") => power(&mut parser, &mut socket, Power::Reboot)?,
+        Some("halt") => power(&mut parser, &mut socket, Power::Halt)?,
+        // shutdown(8) without an option powers off here, as a container host has no single-user mode.
+        Some("shutdown") => power(&mut parser, &mut socket, Power::Poweroff)?,
+        _ => verb(&mut parser, &mut socket)?,
+    };
+    Ok(Invocation { socket, verb })
+}
+
+fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexopt::Error> {
+    let word = loop {
+        match parser.next()? {
+            Some(Long("socket")) => *socket = parser.value()?.into(),
+            Some(Long("help") | Short('h')) => return Ok(Verb::Help),
+            Some(Long("version")) => return Ok(Verb::Version),
+            Some(Value(word)) => break word.string()?,
+            Some(other) => return Err(other.unexpected()),
+            None => return Ok(Verb::Help),
+        }
+    };
+    match word.as_str() {
+        "help" => Ok(Verb::Help),
+        "version" => plain(parser, socket).map(|()| Verb::Version),
+        "status" => json(parser, socket).map(|json| Verb::Status { json }),
+        "ps" => json(parser, socket).map(|json| Verb::Ps { json }),
+        "inspect" => match services(parser, socket)?.as_slice() {
+            [service] => Ok(Verb::Inspect { service: service.clone() }),
+            _ => Err("inspect takes one service".into()),
+        },
+        "logs" => logs(parser, socket).map(Verb::Logs),
+        "exec" => exec(parser, socket).map(Verb::Exec),
+        "start" => lifecycle(parser, socket, Lifecycle::Start),
+        "stop" => lifecycle(parser, socket, Lifecycle::Stop),
+        "restart" => lifecycle(parser, socket, Lifecycle::Restart),
+        "poweroff" => power(parser, socket, Power::Poweroff),
+        "reboot" => power(parser, socket, Power::Reboot),
+        "halt" => power(parser, socket, Power::Halt),
+        _ => Err(format!("there is no command \"{word}\"").into()),
+    }
+}
+
+fn plain(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<(), lexopt::Error> {
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(())
+}
+
+fn json(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<bool, lexopt::Error> {
+    let mut json = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            Long("json") => json = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(json)
+}
+
+fn services(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Vec<String>, lexopt::Error> {
+    let mut services = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            Value(name) => services.push(service(name)?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if services.is_empty() { Err("name a service; hull ps lists them".into()) } else { Ok(services) }
+}
+
+/// A name goes into a request's path, so nothing else may be in it.
+fn service(name: OsString) -> Result<String, lexopt::Error> {
+    let name = name.string()?;
+    let sound = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if sound { Ok(name) } else { Err(format!("\"{name}\" is no service name").into()) }
+}
+
+fn lifecycle(parser: &mut lexopt::Parser, socket: &mut PathBuf, action: Lifecycle) -> Result<Verb, lexopt::Error> {
+    services(parser, socket).map(|services| Verb::Lifecycle { action, services })
+}
+
+fn logs(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Logs, lexopt::Error> {
+    let mut logs = Logs::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            Short('f') | Long("follow") => logs.follow = true,
+            Short('t') | Long("timestamps") => logs.timestamps = true,
+            Short('n') | Long("tail") => {
+                logs.tail = match parser.value()?.string()?.as_str() {
+                    "all" => None,
+                    number => Some(number.parse().map_err(|_| format!("--tail: \"{number}\" is no number of lines"))?),
+                }
+            }
+            Long("since") => logs.since = Some(parser.value()?.parse_with(since)?),
+            Value(name) if logs.service.is_empty() => logs.service = service(name)?,
+            other => return Err(other.unexpected()),
+        }
+    }
+    if logs.service.is_empty() { Err("logs: name a service; hull ps lists them".into()) } else { Ok(logs) }
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    let fault = || format!("--since: \"{text}\" is neither seconds since 1970 nor a span such as 10s, 5m, 2h, 1d");
+    if let Ok(seconds) = text.parse() {
+        return Ok(Since::Time(seconds));
+    }
+    let unit = text.chars().last().ok_or_else(fault)?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86400,
+        _ => return Err(fault()),
+    };
+    let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| fault())?;
+    Ok(Since::Ago(number.saturating_mul(factor)))
+}
+
+/// Options count up to the service's name; everything behind it is the command's.
+fn exec(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Exec, lexopt::Error> {
+    let mut exec = Exec::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            Short('i') | Long("interactive") => exec.interactive = true,
+            Short('t') | Long("tty") => exec.tty = true,
+            Value(name) => {
+                exec.service = service(name)?;
+                exec.command = parser.raw_args()?.map(|word| word.string()).collect::<Result<_, _>>()?;
+                break;
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    match (exec.service.is_empty(), exec.command.is_empty()) {
+        (true, _) => Err("exec: name a service; hull ps lists them".into()),
+        (_, true) => Err(format!("exec: name a command to run in {}", exec.service).into()),
+        _ => Ok(exec),
+    }
+}
+
+/// `poweroff` and friends take and ignore the usual options of their namesakes, so that scripts work.
+fn power(parser: &mut lexopt::Parser, socket: &mut PathBuf, action: Power) -> Result<Verb, lexopt::Error> {
+    let mut action = action;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            Long("help") => return Ok(Verb::Help),
+            Short('r') | Long("reboot") => action = Power::Reboot,
+            Short('h' | 'P' | 'p') | Long("poweroff") => action = Power::Poweroff,
+            Short('H') | Long("halt") => action = Power::Halt,
+            Short('f' | 'n' | 'w' | 'd') | Long("no-wall") => {}
+            Value(word) if word == "now" || word == "+0" => {}
+            Value(word) => {
+                return Err(format!("{}: only \"now\" is understood as a time", word.to_string_lossy()).into());
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Power(action))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verb_of(line: &str) -> Result<Verb, String> {
+        parse(line.split(' ').map(OsString::from), None).map(|invocation| invocation.verb).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn verbs() {
+        let exec = |tty, command: &[&str]| {
+            let command = command.iter().map(|word| (*word).into()).collect();
+            Verb::Exec(Exec { service: "console".into(), command, interactive: tty, tty })
+        };
+        for (line, expected) in [
+            ("hull", Verb::Help),
+            ("hull status", Verb::Status { json: false }),
+            ("hull status --json", Verb::Status { json: true }),
+            ("hull ps", Verb::Ps { json: false }),
+            ("hull exec -it console sh -c -t", exec(true, &["sh", "-c", "-t"])),
+            ("hull exec console ls -l", exec(false, &["ls", "-l"])),
+            (
+                "hull logs -f --tail 5 --since 2m docker",
+                Verb::Logs(Logs {
+                    service: "docker".into(),
+                    follow: true,
+                    timestamps: false,
+                    tail: Some(5),
+                    since: Some(Since::Ago(120)),
+                }),
+            ),
+            (
+                "hull restart a b",
+                Verb::Lifecycle { action: Lifecycle::Restart, services: vec!["a".into(), "b".into()] },
+            ),
+            ("hull reboot", Verb::Power(Power::Reboot)),
+            ("/usr/sbin/poweroff -f", Verb::Power(Power::Poweroff)),
+            ("halt", Verb::Power(Power::Halt)),
+            ("shutdown -h now", Verb::Power(Power::Poweroff)),
+            ("shutdown -r now", Verb::Power(Power::Reboot)),
+        ] {
+            assert_eq!(verb_of(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (line, part) in [
+            ("hull frob", "frob"),
+            ("hull logs", "name a service"),
+            ("hull logs --tail x docker", "no number"),
+            ("hull logs --since yesterday docker", "neither"),
+            ("hull exec console", "name a command"),
+            ("hull restart", "name a service"),
+            ("hull restart ../hull/power", "no service name"),
+            ("hull status --yaml", "--yaml"),
+            ("shutdown 22:00", "only \"now\""),
+        ] {
+            let error = verb_of(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_option_beats_the_environment() {
+        let socket = |line: &str| {
+            parse(line.split(' ').map(OsString::from), Some("/env".into())).map(|invocation| invocation.socket).unwrap()
+        };
+        assert_eq!(socket("hull ps"), Path::new("/env"));
+        assert_eq!(socket("hull --socket /a ps"), Path::new("/a"));
+        assert_eq!(socket("hull ps --socket=/b"), Path::new("/b"));
+        assert_eq!(parse(["hull".into()], None).unwrap().socket, Path::new(SOCKET));
+    }
+}
