@@ -210,7 +210,7 @@ impl Report {
         let mut out = std::io::stdout().lock();
         for message in messages.list() {
             // Nobody reads the log of a broken pipe; the report still has the message.
-            if writeln!(out, "{}{message}", message.severity.prefix()).is_err() {}
+            writeln!(out, "{}{message}", message.severity.prefix()).ok();
             if !self.messages.contains(message) {
                 self.messages.push(message.clone());
             }

@@ -10,8 +10,8 @@ use anyhow::Context;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Shell of users who ask for none, or for one that is not there.
-const DEFAULT_SHELL: &str = "/bin/sh";
+/// Shells of users who ask for none, or for one that is not there: the first that exists.
+const DEFAULT_SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
 /// The sudo rules of all users.
 const SUDO_FILE: &str = "etc/sudoers.d/90-cloud-config";
 /// The three files and their mode where they are missing.
@@ -71,12 +71,16 @@ fn user_account(
     let account = match existing {
         Some(account) => account,
         None => {
-            let shell = user.shell.as_deref().unwrap_or(DEFAULT_SHELL);
-            let exists = root.join(shell.trim_start_matches('/')).exists();
-            if !exists {
-                let text = format!("user {}: there is no {shell}; {DEFAULT_SHELL} is used", user.name);
+            let exists = |shell: &&str| root.join(shell.trim_start_matches('/')).exists();
+            let default_shell = DEFAULT_SHELLS.into_iter().find(exists).unwrap_or(DEFAULT_SHELLS[1]);
+            let shell = user.shell.as_deref().unwrap_or(default_shell);
+            let shell = if exists(&shell) {
+                shell
+            } else {
+                let text = format!("user {}: there is no {shell}; {default_shell} is used", user.name);
                 messages.warning(Place::default(), "users", text);
-            }
+                default_shell
+            };
             let default_home = format!("/home/{}", user.name);
             accounts.add_user(&NewUser {
                 name: &user.name,
@@ -84,7 +88,7 @@ fn user_account(
                 primary_group: user.primary_group.as_deref(),
                 gecos: user.gecos.as_deref().unwrap_or_default(),
                 home: user.home.as_deref().unwrap_or(&default_home),
-                shell: if exists { shell } else { DEFAULT_SHELL },
+                shell,
                 system: user.system,
             })?
         }

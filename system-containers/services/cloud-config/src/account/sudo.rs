@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn file_lists_users_with_rules_only() {
-        let rules = vec!["ALL=(ALL) ALL".to_owned()];
+        let rules = ["ALL=(ALL) ALL".to_owned()];
         assert_eq!(file([("a", &rules[..]), ("b", &[])].into_iter()).unwrap().lines().count(), 2);
         assert_eq!(file([("b", &[] as &[String])].into_iter()), None);
     }

@@ -107,7 +107,7 @@ fn run(command: &mut std::process::Command, setting: Setting<'_>) -> anyhow::Res
         .stdin(Stdio::null())
         .process_group(0)
         .spawn()
-        .with_context(|| format!("start {}", command.get_program().display()))?;
+        .with_context(|| format!("start {}", Path::new(command.get_program()).display()))?;
     let Some(deadline) = setting.deadline else { return Ok(End::Status(child.wait()?)) };
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("pidfd_open")?;

@@ -6,7 +6,6 @@
 //! |---|---|---|
 //! | `log-driver` | `local`, 10 MB × 3 | Docker's own default keeps logs without bound and fills the disk |
 //! | `live-restore` | true | containers go on while the engine restarts or is upgraded; Swarm needs false |
-//! | `default-runtime` | crun | starts several times faster than runc, and is the only one shipped |
 //! | `storage-driver` | overlay2 | the state partition is ext4; saves probing |
 //! | `userland-proxy` | false | else one process per published port that copies every byte of local connections |
 
@@ -14,8 +13,8 @@ use crate::machine::schema::Engine;
 use crate::report::{Messages, Place, quote};
 use serde_json::{Map, Value, json};
 
-/// Keys that the service's command line or layout fixes: dockerd would refuse to start, or lose the data.
-const FIXED: [&str; 6] = ["hosts", "data-root", "exec-root", "pidfile", "containerd", "group"];
+/// Keys that the engine's command line gives: dockerd refuses to start when a file has them as well.
+const FIXED: [&str; 7] = ["hosts", "data-root", "exec-root", "pidfile", "containerd", "group", "default-runtime"];
 
 /// The file's content. A broken file of the owner is reported and left out.
 pub fn daemon_json(engine: &Engine, owner: Option<&str>, messages: &mut Messages) -> String {
@@ -38,8 +37,6 @@ pub fn daemon_json(engine: &Engine, owner: Option<&str>, messages: &mut Messages
 
 fn defaults() -> Map<String, Value> {
     let mut map = Map::new();
-    map.insert("default-runtime".into(), json!("crun"));
-    map.insert("runtimes".into(), json!({"crun": {"path": "/usr/bin/crun"}}));
     map.insert("storage-driver".into(), json!("overlay2"));
     map.insert("live-restore".into(), json!(true));
     map.insert("userland-proxy".into(), json!(false));
@@ -84,7 +81,6 @@ fn merge(settings: &mut Map<String, Value>, owner: Map<String, Value>, messages:
             continue;
         }
         match (settings.get_mut(&key), value) {
-            // The runtimes of the owner join ours.
             (Some(Value::Object(ours)), Value::Object(theirs)) => ours.extend(theirs),
             (_, value) => {
                 settings.insert(key, value);
@@ -118,7 +114,7 @@ mod tests {
         assert_eq!(value["registry-mirrors"], json!(["https://m.example"]));
         assert_eq!(value["live-restore"], json!(true));
         assert_eq!(value["log-opts"], json!({"max-size": "5m", "max-file": "3"}));
-        assert_eq!(value["runtimes"], json!({"crun": {"path": "/usr/bin/crun"}, "x": {"path": "/x"}}));
+        assert_eq!(value["runtimes"], json!({"x": {"path": "/x"}}));
         assert_eq!((&value["hosts"], &value["debug"]), (&Value::Null, &json!(true)));
         assert_eq!(messages.list()[0].to_string(), "daemon.json hosts: ignored: fixed by the system");
     }

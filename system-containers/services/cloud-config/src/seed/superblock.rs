@@ -191,9 +191,9 @@ mod tests {
             bytes[510..512].copy_from_slice(&[0x55, 0xAA]);
             bytes[11..13].copy_from_slice(&[0, 2]);
             bytes[54..57].copy_from_slice(b"FAT");
-            let _ = probe(&bytes[..]);
+            drop(probe(&bytes[..]));
             bytes[82..87].copy_from_slice(b"FAT32");
-            let _ = probe(&bytes[..]);
+            drop(probe(&bytes[..]));
         }
     }
 }

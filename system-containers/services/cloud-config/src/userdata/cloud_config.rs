@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_free_of_messages() {
+        let (config, messages) = load(include_str!("../../../../../examples/web.yaml"));
+        let config = config.unwrap();
+        assert_eq!(messages, [] as [&str; 0]);
+        assert_eq!(config.machine.hostname.as_deref(), Some("web"));
+        assert_eq!((config.files.unwrap().len(), config.runcmd.unwrap().len()), (2, 3));
+    }
+
+    #[test]
     fn one_mistake_costs_one_key() {
         let (config, messages) = load(
             "#cloud-config\nhostname: [a]\ntimezone: ../etc\nruncmd: [x]\nusers: {name: a}\npackages: [nginx]\nfoo: 1\n",
