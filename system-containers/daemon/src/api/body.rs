@@ -1,0 +1,88 @@
+//! Bodies of answers and requests.
+
+use super::error::ApiError;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// Longest request body in bytes; the largest legitimate one is an exec's environment.
+const MAX_REQUEST: usize = 256 << 10;
+
+/// Body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// All there is.
+    Whole(Option<Bytes>),
+    /// Pieces as they come.
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+/// An answer.
+pub type Answer = Response<Body>;
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Pieces(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                let length = bytes.as_ref().map_or(0, Bytes::len);
+                hyper::body::SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+            }
+            Self::Pieces(_) => hyper::body::SizeHint::default(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+}
+
+/// An answer without body.
+pub fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Body::Whole(None));
+    *answer.status_mut() = status;
+    answer
+}
+
+/// An answer with a typed body.
+pub fn with(status: StatusCode, content_type: &'static str, body: Body) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// A JSON answer.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => with(status, "application/json", Body::Whole(Some(bytes.into()))),
+        // Our own types hold no maps with keys that are not text.
+        Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// Reads a JSON request; an empty body is `T`'s default.
+pub async fn read<T: DeserializeOwned + Default>(body: Incoming) -> Result<T, ApiError> {
+    let bytes = Limited::new(body, MAX_REQUEST).collect().await.map_err(|error| ApiError::bad(error.to_string()))?;
+    let bytes = bytes.to_bytes();
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::bad(format!("request body: {error}")))
+}

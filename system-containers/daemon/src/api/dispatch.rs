@@ -1,0 +1,77 @@
+//! Requests to endpoints.
+
+use super::body::{self, Answer};
+use super::error::ApiError;
+use super::exec::Sessions;
+use super::query::Query;
+use super::route::{API_VERSION, Route};
+use super::server::Scope;
+use super::{containers, engine, exec, hull, logs};
+use crate::lifecycle::System;
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::{Request, StatusCode};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What endpoints share.
+#[derive(Debug)]
+pub struct Api {
+    /// The services.
+    pub system: Rc<System>,
+    /// Execs made so far.
+    pub sessions: RefCell<Sessions>,
+}
+
+impl Api {
+    /// The API of a system.
+    pub fn new(system: Rc<System>) -> Rc<Self> {
+        Rc::new(Self { system, sessions: RefCell::default() })
+    }
+}
+
+/// Answers one request.
+pub async fn dispatch(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Answer {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let mut answer = match route(api, scope, request).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            log::debug!("API: {what}: {error}");
+            error.answer()
+        }
+    };
+    let headers = answer.headers_mut();
+    headers.insert("api-version", HeaderValue::from_static(API_VERSION));
+    headers.insert("ostype", HeaderValue::from_static("linux"));
+    headers.insert("server", HeaderValue::from_static("hull (linux)"));
+    answer
+}
+
+async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Result<Answer, ApiError> {
+    let route = Route::find(request.method(), request.uri().path());
+    if !route.allowed(scope) {
+        return Err(ApiError::forbidden("this socket may only end the machine"));
+    }
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let system = &api.system;
+    let ok = StatusCode::OK;
+    match route {
+        Route::Ping => Ok(engine::ping()),
+        Route::Version => Ok(body::json(ok, &engine::version(system))),
+        Route::Info => Ok(body::json(ok, &engine::info(system))),
+        Route::List => Ok(body::json(ok, &containers::list(system, &query)?)),
+        Route::Inspect(id) => Ok(body::json(ok, &containers::inspect(system, &id)?)),
+        Route::Logs(id) => logs::logs(system, &id, &query),
+        Route::Change(id, verb) => containers::change(system, &id, verb, &query).await,
+        Route::ExecCreate(id) => {
+            let id = containers::find(system, &id)?;
+            exec::create(api, id, body::read(request.into_body()).await?)
+        }
+        Route::ExecStart(id) => exec::start(api, &id, request).await,
+        Route::ExecInspect(id) => Ok(body::json(ok, &exec::inspect(api, &id)?)),
+        Route::ExecResize(id) => exec::resize(api, &id, &query),
+        Route::Status => Ok(body::json(ok, &crate::status::gather(system))),
+        Route::Power => hull::power(system, body::read(request.into_body()).await?),
+        Route::Unsupported => Err(ApiError::unsupported(&format!("{} {}", request.method(), request.uri().path()))),
+    }
+}

@@ -1,0 +1,355 @@
+//! `/containers/{id}/exec` and `/exec/*`: further processes, on a hijacked connection or detached.
+
+use super::body::{self, Answer, Body};
+use super::dispatch::Api;
+use super::error::ApiError;
+use super::model::exec as model;
+use super::query::Query;
+use super::stream::{PIECE, STDERR, STDOUT, Sink, Source, frame};
+use crate::lifecycle::exec::{Running, spawn};
+use crate::lifecycle::machine::exit_code;
+use crate::lifecycle::record::new_id;
+use crate::plan::Command;
+use hull_runtime::launch::TerminalSize;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Mutex;
+
+/// Execs remembered; the oldest that has ended is forgotten first.
+const KEPT: usize = 128;
+
+/// All execs by id.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    sessions: BTreeMap<String, Session>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    service: String,
+    order: u64,
+    request: model::Create,
+    user: Option<(u32, u32)>,
+    phase: Phase,
+    pid: i32,
+    terminal: Option<Rc<Sink>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Created,
+    Running,
+    Ended(i32),
+}
+
+impl Sessions {
+    fn insert(&mut self, id: String, session: Session) -> Result<(), ApiError> {
+        if self.sessions.len() >= KEPT {
+            let idle = self.sessions.iter().filter(|(_, session)| session.phase != Phase::Running);
+            let oldest = idle.min_by_key(|(_, session)| session.order).map(|(id, _)| id.clone());
+            match oldest {
+                Some(oldest) => drop(self.sessions.remove(&oldest)),
+                None => return Err(ApiError::conflict(format!("{KEPT} execs are running already"))),
+            }
+        }
+        self.sessions.insert(id, session);
+        Ok(())
+    }
+
+    fn get(&mut self, id: &str) -> Result<&mut Session, ApiError> {
+        self.sessions.get_mut(id).ok_or_else(|| ApiError::missing(format!("No such exec instance: {id}")))
+    }
+}
+
+/// `POST /containers/{id}/exec`.
+pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answer, ApiError> {
+    if request.privileged {
+        return Err(ApiError::bad("a process in a system container never has more privileges than the service"));
+    }
+    if !request.cmd.as_ref().is_some_and(|command| !command.is_empty()) {
+        return Err(ApiError::bad("No exec command specified"));
+    }
+    if api.system.with(&service, |unit| unit.init()).flatten().is_none() {
+        return Err(ApiError::conflict(format!("container {service} is not running")));
+    }
+    let user = user(request.user.as_deref().unwrap_or_default())?;
+    let mut sessions = api.sessions.borrow_mut();
+    sessions.count += 1;
+    let (id, order) = (new_id(), sessions.count);
+    let session = Session { service, order, request, user, phase: Phase::Created, pid: 0, terminal: None };
+    sessions.insert(id.clone(), session)?;
+    Ok(body::json(StatusCode::CREATED, &model::Created { id }))
+}
+
+fn user(text: &str) -> Result<Option<(u32, u32)>, ApiError> {
+    let bad = || ApiError::bad(format!("user \"{text}\": give root, UID or UID:GID in numbers"));
+    match text {
+        "" => Ok(None),
+        "root" => Ok(Some((0, 0))),
+        _ => {
+            let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+            Ok(Some((uid.parse().map_err(|_| bad())?, gid.parse().map_err(|_| bad())?)))
+        }
+    }
+}
+
+/// `GET /exec/{id}/json`.
+pub fn inspect(api: &Api, id: &str) -> Result<model::Inspect, ApiError> {
+    let mut sessions = api.sessions.borrow_mut();
+    let session = sessions.get(id)?;
+    let mut command = session.request.cmd.clone().unwrap_or_default().into_iter();
+    Ok(model::Inspect {
+        id: id.into(),
+        running: session.phase == Phase::Running,
+        exit_code: if let Phase::Ended(code) = session.phase { Some(code) } else { None },
+        process_config: model::ProcessConfig {
+            tty: session.request.tty,
+            entrypoint: command.next().unwrap_or_default(),
+            arguments: command.collect(),
+            privileged: false,
+        },
+        open_stdin: session.request.attach_stdin,
+        open_stdout: session.request.attach_stdout,
+        open_stderr: session.request.attach_stderr,
+        container_id: api.system.with(&session.service, |unit| unit.record.id.clone()).unwrap_or_default(),
+        pid: session.pid,
+    })
+}
+
+/// `POST /exec/{id}/resize`.
+pub fn resize(api: &Api, id: &str, query: &Query) -> Result<Answer, ApiError> {
+    let (rows, columns) = (query.number("h")?.unwrap_or(0), query.number("w")?.unwrap_or(0));
+    let mut sessions = api.sessions.borrow_mut();
+    let terminal = sessions.get(id)?.terminal.clone();
+    let terminal = terminal.ok_or_else(|| ApiError::conflict("the exec has no terminal now"))?;
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(terminal.as_fd(), size).map_err(|errno| ApiError::internal(format!("resize: {errno}")))?;
+    Ok(body::empty(StatusCode::OK))
+}
+
+/// Our ends of the streams of a running exec.
+struct Attached {
+    input: Option<Rc<Sink>>,
+    outputs: Vec<(Option<u8>, Source)>,
+}
+
+/// `POST /exec/{id}/start`: answers 101 and hands the connection over, or runs it detached.
+pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> Result<Answer, ApiError> {
+    let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let options: model::Start = body::read(request.into_body()).await?;
+    let (service, command, wanted) = prepare(api, id, &options)?;
+    if !options.detach && upgrade.is_none() {
+        return Err(ApiError::bad(
+            "the connection must be upgraded: send \"Connection: Upgrade\" and \"Upgrade: tcp\"",
+        ));
+    }
+    let launched = launch(api, &service, command, &wanted, options.detach).await;
+    let (running, attached) = launched.map_err(|error| {
+        // Docker's codes: not found 127, cannot be executed 126; clients pass them on.
+        set_phase(api, id, Phase::Ended(127));
+        ApiError::bad(format!("exec failed: {error}"))
+    })?;
+    if let Ok(session) = api.sessions.borrow_mut().get(id) {
+        session.pid = running.started.pid.as_raw_nonzero().get();
+        session.terminal = attached.input.clone().filter(|_| wanted.tty);
+    }
+    let (shared, id) = (Rc::clone(api), id.to_owned());
+    let Some(upgrade) = upgrade.filter(|_| !options.detach) else {
+        tokio::task::spawn_local(async move { finish(&shared, &id, running).await });
+        return Ok(body::empty(StatusCode::OK));
+    };
+    tokio::task::spawn_local(async move {
+        match upgrade.await {
+            Ok(connection) => converse(&shared, &id, running, attached, TokioIo::new(connection)).await,
+            Err(error) => {
+                log::debug!("exec: {error}");
+                drop(attached);
+                finish(&shared, &id, running).await;
+            }
+        }
+    });
+    let kind =
+        if wanted.tty { "application/vnd.docker.raw-stream" } else { "application/vnd.docker.multiplexed-stream" };
+    let mut answer = body::with(StatusCode::SWITCHING_PROTOCOLS, kind, Body::Whole(None));
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("tcp"));
+    Ok(answer)
+}
+
+fn prepare(api: &Api, id: &str, options: &model::Start) -> Result<(String, Command, model::Create), ApiError> {
+    let mut sessions = api.sessions.borrow_mut();
+    let session = sessions.get(id)?;
+    if session.phase != Phase::Created {
+        return Err(ApiError::conflict(format!("exec {id} has been started already")));
+    }
+    session.phase = Phase::Running;
+    let request = session.request.clone();
+    let size = options.console_size.or(request.console_size).filter(|size| size.iter().all(|side| *side > 0));
+    let command = Command {
+        arguments: request.cmd.clone().unwrap_or_default(),
+        environment: request.env.clone().unwrap_or_default(),
+        working_directory: request.working_dir.clone().filter(|folder| !folder.is_empty()),
+        user: session.user,
+        tty: request.tty,
+        size: size.map(|[rows, columns]| TerminalSize { rows, columns }),
+    };
+    Ok((session.service.clone(), command, request))
+}
+
+async fn launch(
+    api: &Rc<Api>,
+    service: &str,
+    command: Command,
+    wanted: &model::Create,
+    detach: bool,
+) -> io::Result<(Running, Attached)> {
+    let null = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from);
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
+    let mut attached = Attached { input: None, outputs: Vec::new() };
+    let mut stdio = [null()?, null()?, null()?];
+    if !detach && !wanted.tty {
+        if wanted.attach_stdin {
+            let (read_end, write_end) = pipe()?;
+            stdio[0] = read_end;
+            attached.input = Some(Rc::new(Sink::new(write_end)?));
+        }
+        for (index, attach, stream) in [(1, wanted.attach_stdout, STDOUT), (2, wanted.attach_stderr, STDERR)] {
+            if attach {
+                let (read_end, write_end) = pipe()?;
+                stdio[index] = write_end;
+                attached.outputs.push((Some(stream), Source::new(read_end)?));
+            }
+        }
+    }
+    let mut running = spawn(&api.system, service, command, stdio).await?;
+    if let Some(terminal) = running.started.terminal.take().filter(|_| !detach) {
+        attached.input = Some(Rc::new(Sink::new(terminal.try_clone()?)?));
+        attached.outputs.push((None, Source::new(terminal)?));
+    }
+    Ok((running, attached))
+}
+
+/// Copies both ways until the outputs end and the process is gone; only then is the connection closed, so that a
+/// client that asks for the exit code afterwards gets one.
+async fn converse<S>(api: &Rc<Api>, id: &str, running: Running, attached: Attached, stream: S)
+where
+    S: AsyncRead + AsyncWrite + 'static,
+{
+    let (mut reader, writer) = tokio::io::split(stream);
+    let writer = Rc::new(Mutex::new(writer));
+    let Attached { input, outputs } = attached;
+    let terminal = outputs.iter().any(|(stream, _)| stream.is_none());
+    let feed = async {
+        let mut buffer = [0; PIECE];
+        while let Ok(length @ 1..) = reader.read(&mut buffer).await {
+            match &input {
+                Some(input) if input.write_all(&buffer[..length]).await.is_err() => break,
+                _ => {}
+            }
+        }
+        // The client's end of input is the process's; a terminal stays for output.
+        drop(input);
+    };
+    let mut copies = tokio::task::JoinSet::new();
+    for (number, output) in outputs {
+        copies.spawn_local(copy(number, output, Rc::clone(&writer)));
+    }
+    let copied = async {
+        while copies.join_next().await.is_some() {}
+        if let Ok(session) = api.sessions.borrow_mut().get(id) {
+            session.terminal = None;
+        }
+        finish(api, id, running).await;
+    };
+    tokio::pin!(feed, copied);
+    tokio::select! {
+        () = &mut copied => {}
+        () = &mut feed => {
+            if terminal {
+                // The client has gone: the terminal hangs up when its last descriptor is closed below.
+                tokio::select! {
+                    () = &mut copied => {}
+                    () = tokio::time::sleep(HANG_UP) => {}
+                }
+            } else {
+                copied.await;
+            }
+        }
+    }
+    if let Err(error) = writer.lock().await.shutdown().await {
+        log::debug!("exec: {error}");
+    }
+}
+
+/// Time a process on a terminal gets to end by itself after its client has gone.
+const HANG_UP: std::time::Duration = std::time::Duration::from_millis(500);
+
+async fn copy<W: AsyncWrite + Unpin>(number: Option<u8>, output: Source, writer: Rc<Mutex<W>>) {
+    let mut buffer = [0; PIECE];
+    let mut open = true;
+    while let Ok(length @ 1..) = output.read(&mut buffer).await {
+        let piece = &buffer[..length];
+        let mut writer = writer.lock().await;
+        // A client that is gone must not block the process: its output goes nowhere.
+        open =
+            open && match number {
+                Some(number) => writer.write_all(&frame(number, piece)).await.is_ok(),
+                None => writer.write_all(piece).await.is_ok(),
+            } && writer.flush().await.is_ok();
+    }
+}
+
+async fn finish(api: &Api, id: &str, running: Running) {
+    let exit = running.exit.await.ok();
+    set_phase(api, id, Phase::Ended(exit_code(exit.map(|exit| exit.status))));
+}
+
+fn set_phase(api: &Api, id: &str, phase: Phase) {
+    if let Ok(session) = api.sessions.borrow_mut().get(id) {
+        session.phase = phase;
+        session.terminal = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users() {
+        for (text, expected) in [("", None), ("root", Some((0, 0))), ("7", Some((7, 7))), ("7:8", Some((7, 8)))] {
+            assert_eq!(user(text).unwrap(), expected, "{text}");
+        }
+        assert!(user("somebody").is_err());
+    }
+
+    #[test]
+    fn the_oldest_ended_exec_is_forgotten() {
+        let session = |order, phase| Session {
+            service: "a".into(),
+            order,
+            request: model::Create::default(),
+            user: None,
+            phase,
+            pid: 0,
+            terminal: None,
+        };
+        let mut sessions = Sessions::default();
+        sessions.insert("first".into(), session(0, Phase::Running)).unwrap();
+        for order in 1..=200 {
+            sessions.insert(format!("{order}"), session(order, Phase::Ended(0))).unwrap();
+        }
+        assert_eq!(sessions.sessions.len(), KEPT);
+        assert!(sessions.get("first").is_ok() && sessions.get("200").is_ok() && sessions.get("1").is_err());
+    }
+}

@@ -1,0 +1,31 @@
+//! The API: a subset of the Docker Engine API 1.44 and `/hull/*`, HTTP/1.1 on unix sockets.
+//!
+//! The socket a request comes through is its authority: the host's and `admin` sockets may do everything, `power`
+//! sockets may end the machine and nothing else. What is not supported is answered 501 by name.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`route`] | method and path to [`route::Route`], and who may; pure |
+//! | [`query`] | query strings; pure |
+//! | [`server`] | sockets and connections |
+//! | [`dispatch`] | routes to answers |
+//! | [`body`], [`error`] | answers |
+//! | [`model`] | JSON shapes |
+//! | [`containers`], [`engine`], [`exec`], [`hull`], [`logs`] | the endpoints |
+//! | [`stream`] | hijacked connections and multiplexed frames |
+
+pub mod body;
+pub mod containers;
+pub mod dispatch;
+pub mod engine;
+pub mod error;
+pub mod exec;
+pub mod hull;
+pub mod logs;
+pub mod model;
+pub mod query;
+pub mod route;
+pub mod server;
+pub mod stream;
+
+pub use server::{Scope, listen};

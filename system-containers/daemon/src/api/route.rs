@@ -1,0 +1,133 @@
+//! Method and path to a route. Pure.
+
+use super::server::Scope;
+use hyper::Method;
+
+/// Version of the Docker Engine API that is spoken.
+pub const API_VERSION: &str = "1.44";
+/// Oldest version clients may ask for: the oldest Docker itself accepts.
+pub const MIN_API_VERSION: &str = "1.24";
+
+/// What is done to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Bring up.
+    Start,
+    /// Take down.
+    Stop,
+    /// Both.
+    Restart,
+    /// Send a signal.
+    Kill,
+}
+
+/// An endpoint with the names in its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `GET|HEAD /_ping`
+    Ping,
+    /// `GET /version`
+    Version,
+    /// `GET /info`
+    Info,
+    /// `GET /containers/json`
+    List,
+    /// `GET /containers/{id}/json`
+    Inspect(String),
+    /// `GET /containers/{id}/logs`
+    Logs(String),
+    /// `POST /containers/{id}/start|stop|restart|kill`
+    Change(String, Verb),
+    /// `POST /containers/{id}/exec`
+    ExecCreate(String),
+    /// `POST /exec/{id}/start`
+    ExecStart(String),
+    /// `GET /exec/{id}/json`
+    ExecInspect(String),
+    /// `POST /exec/{id}/resize`
+    ExecResize(String),
+    /// `GET /hull/status`
+    Status,
+    /// `POST /hull/power`
+    Power,
+    /// Anything else.
+    Unsupported,
+}
+
+impl Route {
+    /// Finds the route; a leading `/v1.xx` is accepted and not looked at.
+    pub fn find(method: &Method, path: &str) -> Self {
+        let path = path.trim_matches('/');
+        let path = match path.split_once('/') {
+            Some((version, rest)) if is_version(version) => rest,
+            _ => path,
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        let get = method == Method::GET;
+        let post = method == Method::POST;
+        match parts.as_slice() {
+            ["_ping"] if get || method == Method::HEAD => Self::Ping,
+            ["version"] if get => Self::Version,
+            ["info"] if get => Self::Info,
+            ["containers", "json"] if get => Self::List,
+            ["containers", id, "json"] if get => Self::Inspect((*id).into()),
+            ["containers", id, "logs"] if get => Self::Logs((*id).into()),
+            ["containers", id, "exec"] if post => Self::ExecCreate((*id).into()),
+            ["containers", id, verb] if post => match *verb {
+                "start" => Self::Change((*id).into(), Verb::Start),
+                "stop" => Self::Change((*id).into(), Verb::Stop),
+                "restart" => Self::Change((*id).into(), Verb::Restart),
+                "kill" => Self::Change((*id).into(), Verb::Kill),
+                _ => Self::Unsupported,
+            },
+            ["exec", id, "start"] if post => Self::ExecStart((*id).into()),
+            ["exec", id, "json"] if get => Self::ExecInspect((*id).into()),
+            ["exec", id, "resize"] if post => Self::ExecResize((*id).into()),
+            ["hull", "status"] if get => Self::Status,
+            ["hull", "power"] if post => Self::Power,
+            _ => Self::Unsupported,
+        }
+    }
+
+    /// Whether a socket of this scope serves the route.
+    pub fn allowed(&self, scope: Scope) -> bool {
+        scope == Scope::Admin || matches!(self, Self::Ping | Self::Power)
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    text.strip_prefix("v1.").is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes() {
+        for (method, path, route) in [
+            (Method::HEAD, "/_ping", Route::Ping),
+            (Method::GET, "/v1.44/version", Route::Version),
+            (Method::GET, "/v1.44/containers/json", Route::List),
+            (Method::GET, "/containers/time/json", Route::Inspect("time".into())),
+            (Method::POST, "/v1.24/containers/time/kill", Route::Change("time".into(), Verb::Kill)),
+            (Method::POST, "/exec/ab/resize", Route::ExecResize("ab".into())),
+            (Method::POST, "/hull/power", Route::Power),
+            (Method::GET, "/hull/power", Route::Unsupported),
+            (Method::POST, "/containers/create", Route::Unsupported),
+            (Method::GET, "/vx/version", Route::Unsupported),
+            (Method::GET, "/", Route::Unsupported),
+        ] {
+            assert_eq!(Route::find(&method, path), route, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_power_socket_can_end_the_machine_and_nothing_else() {
+        assert!(Route::Power.allowed(Scope::Power) && Route::Ping.allowed(Scope::Power));
+        for route in [Route::Status, Route::List, Route::ExecCreate("a".into()), Route::Unsupported] {
+            assert!(!route.allowed(Scope::Power), "{route:?}");
+            assert!(route.allowed(Scope::Admin));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The two clocks the daemon uses and RFC 3339 text; there is no time zone here, everything is UTC.
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// Microseconds of `CLOCK_BOOTTIME`: since kernel entry, suspended time included.
+pub fn boot_micros() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
+}
+
+/// A point of `CLOCK_REALTIME`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WallTime {
+    /// Seconds since 1970.
+    pub seconds: i64,
+    /// Nanoseconds below one second.
+    pub nanoseconds: u32,
+}
+
+/// Docker's "never": the zero value of Go's time.
+pub const NEVER: &str = "0001-01-01T00:00:00Z";
+
+impl WallTime {
+    /// Now.
+    pub fn now() -> Self {
+        let now = clock_gettime(ClockId::Realtime);
+        Self { seconds: now.tv_sec, nanoseconds: u32::try_from(now.tv_nsec).unwrap_or(0) }
+    }
+
+    /// RFC 3339 with nine decimals and `Z`.
+    pub fn rfc3339(self) -> String {
+        let (days, second) = (self.seconds.div_euclid(86_400), self.seconds.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        format!(
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:09}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            self.nanoseconds
+        )
+    }
+
+    /// The inverse of [`rfc3339`](Self::rfc3339), with zero to nine decimals; only `Z` is understood.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+        let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
+        let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+        let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+        let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
+        let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+        let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+        in_range.then_some(Self {
+            seconds: days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second,
+            nanoseconds: decimals(fraction)?,
+        })
+    }
+
+    /// Docker's query form: `SECONDS[.FRACTION]` since 1970, or RFC 3339 in UTC.
+    pub fn parse_query(text: &str) -> Option<Self> {
+        let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+        match seconds.parse() {
+            Ok(seconds) => Some(Self { seconds, nanoseconds: decimals(fraction)? }),
+            Err(_) => Self::parse_rfc3339(text),
+        }
+    }
+}
+
+fn decimals(fraction: &str) -> Option<u32> {
+    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    format!("{fraction:0<9}").parse().ok()
+}
+
+/// Gregorian date of a day number counted from 1970-01-01; eras of 400 years starting on 1 March.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// Inverse of [`civil`].
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_instants() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000000Z"),
+            (1_767_225_599, "2025-12-31T23:59:59.000000000Z"),
+        ] {
+            let time = WallTime { seconds, nanoseconds: 0 };
+            assert_eq!(time.rfc3339(), text);
+            assert_eq!(WallTime::parse_rfc3339(text), Some(time));
+        }
+    }
+
+    #[test]
+    fn query_forms() {
+        let time = Some(WallTime { seconds: 12, nanoseconds: 500_000_000 });
+        assert_eq!(WallTime::parse_query("12.5"), time);
+        assert_eq!(WallTime::parse_query("1970-01-01T00:00:12.5Z"), time);
+        for bad in ["", "x", "12.x", "1970-13-01T00:00:00Z", "1970-01-01T00:00:00+01:00"] {
+            assert_eq!(WallTime::parse_query(bad), None, "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn text_round_trips(seconds in -62_000_000_000_i64..250_000_000_000, nanoseconds in 0_u32..1_000_000_000) {
+            let time = WallTime { seconds, nanoseconds };
+            proptest::prop_assert_eq!(WallTime::parse_rfc3339(&time.rfc3339()), Some(time));
+        }
+    }
+}

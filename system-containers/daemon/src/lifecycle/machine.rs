@@ -1,0 +1,317 @@
+//! One service's life as a pure state machine: events in, actions out; no clock, no process, no file.
+//!
+//! ```text
+//!            Admit            Launched          Ready
+//!  Waiting ────────▶ Starting ────────▶ Started ─────▶ Ready
+//!     ▲                ▲  │ failed         │  │          │ exit
+//!     │                │  ▼                │  └───┐      ▼
+//!     │   elapsed   BackOff ◀──────────────┘ exit │    Ended (ran to its end) / Failed (no restart wanted)
+//!     │                                           │
+//!   first          Stop, Restart, ready timeout   ▼
+//!                                              Stopping ──exit──▶ Stopped / Starting / BackOff
+//! ```
+
+use hull_service::Restart;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// First delay before a restart; doubles with every failure in a row.
+pub const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// Longest delay before a restart.
+pub const LAST_DELAY: Duration = Duration::from_secs(30);
+/// A run of this length (seconds) forgets the failures before it.
+pub const STABLE_SECONDS: u64 = 60;
+/// So many failures in a row and the service is shown as failed; it is still tried again at the longest delay.
+pub const SHOWN_FAILED: u32 = 10;
+/// So many failures in a row (about a third of a second of retries) and those that start `after` it wait no longer.
+pub const SETTLED_FAILURES: u32 = 3;
+
+/// Where a service is in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// For its dependencies.
+    #[default]
+    Waiting,
+    /// The container is being made.
+    Starting,
+    /// Its process runs; it is not ready yet.
+    Started,
+    /// It runs and is ready.
+    Ready,
+    /// It was asked to end.
+    Stopping,
+    /// It ended and will be started again.
+    BackOff,
+    /// It was stopped on purpose.
+    Stopped,
+    /// It ran to its end with status 0.
+    Ended,
+    /// It ended badly and is not started again, or cannot be started at all.
+    Failed,
+}
+
+/// What follows a stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intent {
+    /// Stay up.
+    #[default]
+    Run,
+    /// Stay down.
+    Stop,
+    /// Start again at once.
+    Restart,
+    /// It did not become ready in time: start again after a delay.
+    Retry,
+}
+
+/// The parts of a definition the machine needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Runs to its end once.
+    pub oneshot: bool,
+    /// What an end that nobody asked for leads to.
+    pub restart: Restart,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// All dependencies allow the start.
+    Admit,
+    /// A required service failed; the start waits on.
+    Blocked(String),
+    /// The first process runs.
+    Launched,
+    /// The container could not be made.
+    LaunchFailed(String),
+    /// Notified or probed.
+    Ready,
+    /// Not ready within its time: it is stopped and tried again.
+    ReadyTimeout(String),
+    /// A run-once service takes long: it goes on, and nobody waits for it any more.
+    Slow,
+    /// The container is gone; `status` as in wait(2), `None` when nobody saw it, `ran` in seconds.
+    Exited {
+        /// Raw wait status.
+        status: Option<i32>,
+        /// Length of the run in seconds.
+        ran: u64,
+    },
+    /// The restart delay is over.
+    BackOffOver,
+    /// It did not end within its stop timeout.
+    StopTimeout,
+    /// Somebody wants it up.
+    Start,
+    /// Somebody wants it down.
+    Stop,
+    /// Somebody wants it fresh.
+    Restart,
+}
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Make the container.
+    Launch,
+    /// Wait for readiness.
+    AwaitReady,
+    /// It is ready: post-start commands, health checks.
+    BecameReady,
+    /// Send the stop signal and start the stop timer.
+    SignalStop,
+    /// Kill everything in the cgroup.
+    Kill,
+    /// Report [`Event::BackOffOver`] after a delay.
+    Delay(Duration),
+}
+
+/// State of one service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Where it is.
+    pub phase: Phase,
+    /// What follows the stop under way, or the start under way.
+    pub intent: Intent,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Starts after the first.
+    pub restarts: u32,
+    /// Grows with every change of phase, so that a timer or probe of an earlier phase is recognized.
+    pub epoch: u64,
+    /// It once took too long to become ready.
+    pub slow: bool,
+    /// A required service failed.
+    pub blocked: bool,
+    /// Why it is not well, or was not.
+    pub last_error: Option<String>,
+}
+
+impl Machine {
+    /// A service that cannot be started at all.
+    pub fn broken(reason: String) -> Self {
+        Self { phase: Phase::Failed, last_error: Some(reason), ..Self::default() }
+    }
+
+    /// Those that start `after` it need not wait for it any more.
+    pub fn settled(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Ended | Phase::Failed | Phase::Stopped)
+            || self.failures >= SETTLED_FAILURES
+            || self.slow
+            || self.blocked
+    }
+
+    /// Those that require it may start.
+    pub fn satisfied(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Ended)
+    }
+
+    /// A process of it exists, or is being made.
+    pub fn active(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Started | Phase::Ready | Phase::Stopping)
+    }
+
+    /// It counts as failed, be it tried again or not.
+    pub fn failed(&self) -> bool {
+        self.phase == Phase::Failed || (self.failures >= SHOWN_FAILED && !self.satisfied()) || self.blocked
+    }
+
+    /// Applies one event. What does not fit the phase (a late timer, a second stop) changes nothing.
+    pub fn apply(&mut self, policy: Policy, event: Event) -> Vec<Action> {
+        use Phase::{BackOff, Ended, Failed, Ready, Started, Starting, Stopped, Stopping, Waiting};
+        match (self.phase, event) {
+            (Waiting, Event::Admit) => self.launch(false),
+            (Waiting, Event::Blocked(reason)) => {
+                self.blocked = true;
+                self.last_error = Some(reason);
+                vec![]
+            }
+            (Starting, Event::Launched) => match self.intent {
+                Intent::Run => self.go(Started, vec![Action::AwaitReady]),
+                _ => self.go(Stopping, vec![Action::SignalStop]),
+            },
+            (Starting, Event::LaunchFailed(reason)) => {
+                self.last_error = Some(reason);
+                match self.intent {
+                    Intent::Stop => self.go(Stopped, vec![]),
+                    _ => self.retry(),
+                }
+            }
+            (Started, Event::Ready) => {
+                // A long-lived failure count would hide that it works now; a crash loop keeps it until a stable run.
+                self.slow = false;
+                self.blocked = false;
+                self.go(Ready, vec![Action::BecameReady])
+            }
+            (Started, Event::ReadyTimeout(reason)) => {
+                self.slow = true;
+                self.last_error = Some(reason);
+                self.stop(Intent::Retry)
+            }
+            (Started, Event::Slow) => {
+                self.slow = true;
+                vec![]
+            }
+            (Started | Ready, Event::Exited { status, ran }) => self.exited(policy, status, ran),
+            (Stopping, Event::Exited { .. }) => match self.intent {
+                Intent::Restart => self.launch(true),
+                Intent::Retry => self.retry(),
+                Intent::Run | Intent::Stop => self.go(Stopped, vec![]),
+            },
+            (Stopping, Event::StopTimeout) => vec![Action::Kill],
+            (BackOff, Event::BackOffOver) => self.launch(true),
+            (Started | Ready, Event::Stop) => self.stop(Intent::Stop),
+            (Started | Ready, Event::Restart) => self.stop(Intent::Restart),
+            (Starting | Stopping, Event::Stop) => self.intend(Intent::Stop),
+            (Starting, Event::Restart | Event::Start) => self.intend(Intent::Run),
+            (Stopping, Event::Restart | Event::Start) => self.intend(Intent::Restart),
+            (Waiting | BackOff, Event::Stop) => self.go(Stopped, vec![]),
+            (Waiting | BackOff | Stopped | Ended | Failed, Event::Start | Event::Restart) => {
+                let again = self.phase != Waiting;
+                self.failures = 0;
+                self.slow = false;
+                self.launch(again)
+            }
+            _ => vec![],
+        }
+    }
+
+    fn go(&mut self, phase: Phase, actions: Vec<Action>) -> Vec<Action> {
+        self.phase = phase;
+        self.epoch += 1;
+        actions
+    }
+
+    fn launch(&mut self, again: bool) -> Vec<Action> {
+        self.restarts += u32::from(again);
+        self.intent = Intent::Run;
+        self.blocked = false;
+        self.go(Phase::Starting, vec![Action::Launch])
+    }
+
+    fn stop(&mut self, intent: Intent) -> Vec<Action> {
+        self.intent = intent;
+        self.go(Phase::Stopping, vec![Action::SignalStop])
+    }
+
+    fn intend(&mut self, intent: Intent) -> Vec<Action> {
+        self.intent = intent;
+        vec![]
+    }
+
+    fn retry(&mut self) -> Vec<Action> {
+        self.failures = self.failures.saturating_add(1);
+        let delay = delay(self.failures);
+        self.go(Phase::BackOff, vec![Action::Delay(delay)])
+    }
+
+    fn exited(&mut self, policy: Policy, status: Option<i32>, ran: u64) -> Vec<Action> {
+        let well = status == Some(0);
+        if policy.oneshot && well {
+            self.last_error = None;
+            self.failures = 0;
+            return self.go(Phase::Ended, vec![]);
+        }
+        if ran >= STABLE_SECONDS {
+            self.failures = 0;
+        }
+        self.last_error = Some(format!("ended: {}", describe(status)));
+        match (policy.restart, well) {
+            (Restart::Always, _) | (Restart::OnFailure, false) => self.retry(),
+            (_, true) => self.go(Phase::Ended, vec![]),
+            (Restart::Never, false) => self.go(Phase::Failed, vec![]),
+        }
+    }
+}
+
+/// Delay before the restart that follows the `failures`th failure in a row.
+pub fn delay(failures: u32) -> Duration {
+    FIRST_DELAY.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(LAST_DELAY)
+}
+
+/// A raw wait status in words.
+pub fn describe(status: Option<i32>) -> String {
+    match status {
+        None => "while the daemon was away".into(),
+        Some(raw) if raw & 0x7f == 0 => format!("status {}", (raw >> 8) & 0xff),
+        Some(raw) => match nix::sys::signal::Signal::try_from(raw & 0x7f) {
+            Ok(signal) => format!("killed by {signal}"),
+            Err(_) => format!("killed by signal {}", raw & 0x7f),
+        },
+    }
+}
+
+/// Docker's exit code: the status, or 128 + signal; 255 when unknown.
+pub fn exit_code(status: Option<i32>) -> i32 {
+    match status {
+        None => 255,
+        Some(raw) if raw & 0x7f == 0 => (raw >> 8) & 0xff,
+        Some(raw) => 128 + (raw & 0x7f),
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

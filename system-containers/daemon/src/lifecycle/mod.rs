@@ -1,0 +1,38 @@
+//! Services as running things: what state each is in and what happens next.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`machine`] | one service's state machine; pure |
+//! | [`boot`] | from all states: starting, complete or degraded; pure |
+//! | [`order`] | who may start, who may stop next; pure |
+//! | [`record`] | what outlives the daemon: `state.json` |
+//! | [`process`] | identity of a process by pid and start time |
+//! | [`reaper`] | exits reported by PID 1, matched with those who wait |
+//! | [`unit`] | one service: definition, machine, tasks |
+//! | [`system`] | all of them, shared by supervisor and API |
+//! | [`supervise`] | the loop: events to machines, actions to tasks |
+//! | [`start`], [`end`] | making a container, clearing one away |
+//! | [`ready`] | readiness, post-start commands, health |
+//! | [`exec`] | further processes in a container |
+//! | [`adopt`] | taking over running containers after a restart of the daemon |
+//! | [`shutdown`] | the whole system's orderly end |
+
+pub mod adopt;
+pub mod boot;
+pub mod end;
+pub mod exec;
+pub mod machine;
+pub mod order;
+pub mod process;
+pub mod ready;
+pub mod reaper;
+pub mod record;
+pub mod shutdown;
+pub mod start;
+pub mod supervise;
+pub mod system;
+pub mod unit;
+
+pub use machine::{Event, Machine, Phase};
+pub use system::System;
+pub use unit::{HealthState, Unit};

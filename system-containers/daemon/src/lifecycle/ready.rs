@@ -1,0 +1,164 @@
+//! Waiting for readiness, and what accompanies a ready service: post-start commands and health checks.
+
+use super::exec;
+use super::machine::Event;
+use super::system::System;
+use super::unit::HealthState;
+use crate::plan::{self, Command, PROCESS_READY_TIMEOUT};
+use crate::readiness::probe;
+use hull_service::{Health, Kind, Probe};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// First pause between two tries of a readiness probe, doubled up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// Longest pause between two tries.
+const LAST_PAUSE: Duration = Duration::from_millis(400);
+/// Seconds a run-once service keeps others waiting; it itself goes on.
+const ONESHOT_TIMEOUT: u32 = 60;
+/// Pause before the next health check while none has passed: a boot is not complete before.
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(500);
+/// Time a post-start command gets.
+const POST_START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Reports [`Event::Ready`], or that it took too long.
+pub async fn await_ready(system: Rc<System>, name: String, epoch: u64) {
+    let Some(Some((service, notified))) =
+        system.with(&name, |unit| unit.definition.clone().map(|service| (service, unit.notified)))
+    else {
+        return;
+    };
+    let limit = service.ready.as_ref().map(|ready| ready.timeout);
+    let wait = |seconds: u32| tokio::time::sleep(Duration::from_secs(seconds.into()));
+    if service.kind == Kind::Oneshot {
+        wait(limit.unwrap_or(ONESHOT_TIMEOUT)).await;
+        return system.post_in(&name, Some(epoch), Event::Slow);
+    }
+    let probed = service.ready.as_ref().and_then(|ready| ready.probe.as_ref());
+    let limit = limit.unwrap_or(PROCESS_READY_TIMEOUT);
+    let late = match probed {
+        None if notified || !plan::notifies(&service) => return system.post_in(&name, Some(epoch), Event::Ready),
+        None => {
+            wait(limit).await;
+            "it sent no READY=1".to_owned()
+        }
+        Some(probe) => {
+            let mut last = String::from("no probe was answered");
+            tokio::select! {
+                () = wait(limit) => {}
+                () = until_passed(&system, &name, probe, &mut last) => {
+                    return system.post_in(&name, Some(epoch), Event::Ready);
+                }
+            }
+            last
+        }
+    };
+    system.post_in(&name, Some(epoch), Event::ReadyTimeout(format!("not ready within {limit} s: {late}")));
+}
+
+async fn until_passed(system: &Rc<System>, name: &str, probe: &Probe, last: &mut String) {
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = ask(system, name, probe).await {
+        *last = error.to_string();
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+/// Tries one probe once.
+async fn ask(system: &Rc<System>, name: &str, probe: &Probe) -> io::Result<()> {
+    let init = system.with(name, |unit| unit.init()).flatten().ok_or(io::ErrorKind::NotConnected)?;
+    match probe {
+        Probe::Path(path) => probe::path(init, path),
+        Probe::Unix(path) => probe::unix(init, path).await.map(drop),
+        Probe::Tcp(address) => probe::tcp(address).await,
+        Probe::HttpUnix(text) => probe::http_unix(init, text).await,
+        Probe::Exec(command) => run(system, name, command).await,
+    }
+}
+
+async fn run(system: &Rc<System>, name: &str, command: &[String]) -> io::Result<()> {
+    let program = command.first().map_or("", String::as_str);
+    let command = Command { arguments: command.to_vec(), ..Command::default() };
+    match exec::status(system, name, command).await? {
+        0 => Ok(()),
+        code => Err(io::Error::other(format!("{program}: status {code}"))),
+    }
+}
+
+/// Runs as long as the service is ready: post-start commands once, then its health checks.
+pub async fn accompany(system: Rc<System>, name: String) {
+    let Some(Some(service)) = system.with(&name, |unit| unit.definition.clone()) else { return };
+    for command in &service.run.post_start {
+        match tokio::time::timeout(POST_START_TIMEOUT, run(&system, &name, command)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("{name}: post-start: {error}"),
+            Err(_) => log::warn!("{name}: post-start: {} takes too long", command.join(" ")),
+        }
+    }
+    if let Some(health) = &service.health {
+        watch_health(&system, &name, health).await;
+    }
+}
+
+/// Checks the health of a ready service until the task is ended with its phase.
+pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
+    system.with(name, |unit| {
+        unit.health = HealthState::Starting;
+        unit.health_failures = (0, String::new());
+    });
+    loop {
+        let limit = Duration::from_secs(health.timeout.into());
+        let result = match tokio::time::timeout(limit, ask(system, name, &health.probe)).await {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", health.timeout)),
+        };
+        let Some((before, after)) = system.with(name, |unit| {
+            let before = unit.health;
+            let count = if result.is_ok() { 0 } else { unit.health_failures.0.saturating_add(1) };
+            unit.health = judge(before, count, health.retries);
+            unit.health_failures = (count, result.clone().err().unwrap_or_default());
+            (before, unit.health)
+        }) else {
+            return;
+        };
+        if before != after {
+            match (&after, &result) {
+                (HealthState::Unhealthy, Err(reason)) => log::warn!("{name}: unhealthy: {reason}"),
+                _ => log::debug!("{name}: {after:?}"),
+            }
+            system.look_again();
+        }
+        let unknown = after == HealthState::Starting;
+        tokio::time::sleep(if unknown { UNKNOWN_PAUSE } else { Duration::from_secs(health.interval.into()) }).await;
+    }
+}
+
+/// Health after a check, with `failures` in a row now.
+fn judge(before: HealthState, failures: u32, retries: u32) -> HealthState {
+    match failures {
+        0 => HealthState::Healthy,
+        count if count >= retries => HealthState::Unhealthy,
+        _ => before,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HealthState::{Healthy, Starting, Unhealthy};
+
+    #[test]
+    fn health_needs_as_many_failures_as_defined_and_one_success() {
+        for (before, failures, after) in [
+            (Starting, 0, Healthy),
+            (Starting, 2, Starting),
+            (Healthy, 2, Healthy),
+            (Healthy, 3, Unhealthy),
+            (Unhealthy, 4, Unhealthy),
+            (Unhealthy, 0, Healthy),
+        ] {
+            assert_eq!(super::judge(before, failures, 3), after, "{before:?} {failures}");
+        }
+    }
+}

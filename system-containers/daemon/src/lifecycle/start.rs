@@ -1,0 +1,189 @@
+//! Making a service's container: sources, pipes, notify socket, cgroup, and the runtime's start.
+
+use super::end;
+use super::machine::Event;
+use super::process;
+use super::system::System;
+use crate::blocking::blocking;
+use crate::clock::{WallTime, boot_micros};
+use crate::control::ToInit;
+use crate::log_store::Stream;
+use crate::plan::{self, Plan, facts::Facts, mounts::Source};
+use crate::readiness::notify;
+use hull_runtime::{Started, Stdio, cgroup};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Time what is left of an earlier container gets to die before a new one is made.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a container was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A mount source, pipe or socket.
+    #[error("{what}: {source}")]
+    Prepare {
+        /// What was being made.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The cgroup.
+    #[error(transparent)]
+    Cgroup(#[from] cgroup::CgroupError),
+    /// The container.
+    #[error(transparent)]
+    Start(#[from] hull_runtime::StartError),
+}
+
+/// Starts the container of a service and reports [`Event::Launched`] or [`Event::LaunchFailed`].
+pub async fn launch(system: Rc<System>, name: String) {
+    let since = boot_micros();
+    match try_launch(&system, &name).await {
+        Ok(started) => {
+            let pid = started.pid.as_raw_nonzero().get();
+            let exit = system.reaper.borrow_mut().wait(pid, since);
+            system.with(&name, |unit| {
+                let record = &mut unit.record;
+                record.pid = Some(pid);
+                record.start_ticks = process::start_ticks(started.pid).unwrap_or(0);
+                record.started = Some(WallTime::now());
+                record.started_us = since;
+                record.created = record.created.or(record.started);
+                unit.pidfd = Some(started.pidfd);
+            });
+            system.save(&name);
+            tokio::task::spawn_local(end::watch(Rc::clone(&system), name.clone(), exit));
+            system.post(&name, Event::Launched);
+        }
+        Err(error) => {
+            end::clear(&system, &name).await;
+            system.post(&name, Event::LaunchFailed(format!("cannot start: {error}")));
+        }
+    }
+}
+
+async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchError> {
+    let prepare = |what: &str| {
+        let what = what.to_owned();
+        move |source: io::Error| LaunchError::Prepare { what, source }
+    };
+    let facts = Facts::read(system.hostname.borrow().clone(), system.boot_report.system_disk.as_deref());
+    let planned = system.with(name, |unit| {
+        unit.notified = false;
+        unit.status = None;
+        let service = unit.definition.as_ref()?;
+        let notifies = plan::uses_service_init(service) || plan::notifies(service);
+        Some((plan::plan(name, service, &system.paths, &facts), notifies))
+    });
+    let Some(Some((plan, notifies))) = planned else {
+        return Err(prepare("definition")(io::ErrorKind::NotFound.into()));
+    };
+    if notifies {
+        let socket = notify::bind(&system.paths.notify(name)).map_err(prepare("notify socket"))?;
+        system.tell_init(&ToInit::Store { name: notify_name(name) }, Some(socket.as_fd()));
+        listen(system, name, socket).map_err(prepare("notify socket"))?;
+    }
+    let stdin: OwnedFd = fs::File::open("/dev/null").map_err(prepare("/dev/null"))?.into();
+    let stdout = log_pipe(system, name, Stream::Stdout).map_err(prepare("log pipe"))?;
+    let stderr = log_pipe(system, name, Stream::Stderr).map_err(prepare("log pipe"))?;
+    let program = system.paths.program.clone();
+    let work = move || carry_out(&program, &plan, [&stdin, &stdout, &stderr]);
+    blocking(&format!("start {name}"), work).await.map_err(prepare("thread"))?
+}
+
+fn carry_out(program: &PathBuf, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Started, LaunchError> {
+    for source in &plan.sources {
+        make(source)
+            .map_err(|error| LaunchError::Prepare { what: source.path.display().to_string(), source: error })?;
+    }
+    let path = &plan.launch.cgroup;
+    cgroup::kill(path)?;
+    cgroup::wait_empty(path, CLEAR_TIMEOUT)?;
+    cgroup::create(path, &plan.limits)?;
+    let [stdin, stdout, stderr] = stdio.map(AsFd::as_fd);
+    Ok(hull_runtime::start(program, &plan.launch, Stdio { stdin, stdout, stderr })?)
+}
+
+fn make(source: &Source) -> io::Result<()> {
+    if source.path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let parent = source.path.parent().unwrap_or(&source.path);
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+    if source.file {
+        fs::OpenOptions::new().create_new(true).write(true).mode(source.mode).open(&source.path).map(drop)
+    } else {
+        fs::DirBuilder::new().mode(source.mode).create(&source.path)
+    }
+}
+
+/// The write end of a new pipe whose read end PID 1 keeps and the collector reads.
+fn log_pipe(system: &Rc<System>, name: &str, stream: Stream) -> io::Result<OwnedFd> {
+    let (read_end, write_end) = pipe_with(PipeFlags::CLOEXEC)?;
+    system.tell_init(&ToInit::Store { name: log_name(name, stream) }, Some(read_end.as_fd()));
+    system.logs.add(name, stream, read_end);
+    Ok(write_end)
+}
+
+/// Hands notifications of the service to its machine.
+pub fn listen(system: &Rc<System>, name: &str, socket: OwnedFd) -> io::Result<()> {
+    let socket = notify::listen(socket)?;
+    let (shared, service) = (Rc::clone(system), name.to_owned());
+    let task = tokio::task::spawn_local(async move {
+        let mut buffer = [0; notify::MAX_DATAGRAM];
+        while let Ok(length) = socket.recv(&mut buffer).await {
+            let notification = notify::Notification::parse(&buffer[..length]);
+            shared.with(&service, |unit| {
+                unit.notified |= notification.ready;
+                if notification.stopping {
+                    unit.status = Some("stopping".into());
+                }
+                unit.status = notification.status.clone().or(unit.status.take());
+            });
+            if notification.ready {
+                shared.post(&service, Event::Ready);
+            }
+        }
+    });
+    if let Some(Some(old)) = system.with(name, |unit| unit.listener.replace(task)) {
+        old.abort();
+    }
+    Ok(())
+}
+
+/// Name of a log pipe in PID 1's store.
+pub fn log_name(service: &str, stream: Stream) -> String {
+    format!("log:{service}:{}", stream.name())
+}
+
+/// Name of a notify socket in PID 1's store.
+pub fn notify_name(service: &str) -> String {
+    format!("notify:{service}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn sources_are_made_once_with_their_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        let source = Source { path: path.clone(), file: false, mode: 0o700 };
+        make(&source).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        make(&Source { mode: 0o755, ..source }).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let file = folder.path().join("c/d");
+        make(&Source { path: file.clone(), file: true, mode: 0o644 }).unwrap();
+        assert!(file.metadata().unwrap().is_file());
+    }
+}

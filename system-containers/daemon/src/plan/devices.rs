@@ -1,0 +1,51 @@
+//! Device rules of a service. The runtime itself adds the standard nodes.
+
+use super::facts::Facts;
+use hull_runtime::{DeviceKind, DeviceRules, Rule};
+use hull_service::{DeviceRule, Devices};
+
+/// `/dev/mem`, `/dev/kmem`, `/dev/port`: minors of major 1, see Documentation/admin-guide/devices.txt.
+const MEMORY_MINORS: [u32; 3] = [1, 2, 4];
+/// `/dev/kmsg`.
+const KMSG_MINOR: u32 = 11;
+/// `/dev/watchdog`: a miscellaneous device.
+const WATCHDOG: (u32, u32) = (10, 130);
+
+/// Compiles the `[security.devices]` table.
+pub fn rules(devices: &Devices, facts: &Facts) -> DeviceRules {
+    DeviceRules {
+        allow: devices.allow.iter().map(rule).collect(),
+        deny: devices.deny.iter().flat_map(|set| denied(set, facts)).collect(),
+        default_allow: devices.allow_all,
+    }
+}
+
+fn rule(rule: &DeviceRule) -> Rule {
+    Rule {
+        kind: Some(if rule.kind == "block" { DeviceKind::Block } else { DeviceKind::Char }),
+        major: rule.major,
+        minor: rule.minor,
+        read: rule.access.contains('r'),
+        write: rule.access.contains('w'),
+        mknod: rule.access.contains('m'),
+    }
+}
+
+fn denied(set: &str, facts: &Facts) -> Vec<Rule> {
+    match set {
+        "system-disk" => {
+            facts.system_disk.iter().map(|(major, minor)| all(DeviceKind::Block, *major, Some(*minor))).collect()
+        }
+        "memory" => MEMORY_MINORS.iter().map(|minor| all(DeviceKind::Char, 1, Some(*minor))).collect(),
+        "kmsg" => vec![all(DeviceKind::Char, 1, Some(KMSG_MINOR))],
+        "watchdog" => std::iter::once(all(DeviceKind::Char, WATCHDOG.0, Some(WATCHDOG.1)))
+            .chain(facts.watchdog_major.map(|major| all(DeviceKind::Char, major, None)))
+            .collect(),
+        // The schema knows no other set.
+        _ => vec![],
+    }
+}
+
+fn all(kind: DeviceKind, major: u32, minor: Option<u32>) -> Rule {
+    Rule { kind: Some(kind), major: Some(major), minor, read: true, write: true, mknod: true }
+}

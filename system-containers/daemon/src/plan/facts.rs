@@ -1,0 +1,78 @@
+//! Facts about the machine that plans depend on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// What a plan has to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// UTS host name.
+    pub hostname: String,
+    /// Numbers of the system disk, its partitions and the devices stacked on them.
+    pub system_disk: BTreeSet<(u32, u32)>,
+    /// Major number of `/dev/watchdogN`; `/dev/watchdog` itself is 10:130.
+    pub watchdog_major: Option<u32>,
+}
+
+impl Facts {
+    /// Reads sysfs and procfs; `disk` is the system disk's node, such as `/dev/vda`.
+    pub fn read(hostname: String, disk: Option<&str>) -> Self {
+        let disk = disk.and_then(|path| path.strip_prefix("/dev/"));
+        let system_disk = disk.map(|name| disk_numbers(&Path::new("/sys/class/block").join(name))).unwrap_or_default();
+        let majors = fs::read_to_string("/proc/devices").unwrap_or_default();
+        Self { hostname, system_disk, watchdog_major: character_major(&majors, "watchdog") }
+    }
+}
+
+fn disk_numbers(folder: &Path) -> BTreeSet<(u32, u32)> {
+    let mut numbers = BTreeSet::new();
+    let mut work = vec![folder.to_owned()];
+    while let Some(folder) = work.pop() {
+        let number = fs::read_to_string(folder.join("dev")).ok().and_then(|text| device_number(&text));
+        if !number.is_some_and(|number| numbers.insert(number)) {
+            continue;
+        }
+        let children =
+            fs::read_dir(&folder).into_iter().chain(fs::read_dir(folder.join("holders"))).flatten().flatten();
+        work.extend(children.map(|entry| entry.path()).filter(|path| path.join("dev").exists()));
+    }
+    numbers
+}
+
+fn device_number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.trim().split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Looks up a driver in the character section of `/proc/devices`.
+fn character_major(devices: &str, driver: &str) -> Option<u32> {
+    let characters = devices.split("Block devices:").next()?;
+    characters.lines().find_map(|line| {
+        let (major, name) = line.trim().split_once(' ')?;
+        (name == driver).then(|| major.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn majors_are_looked_up_among_character_devices() {
+        let text = "Character devices:\n  1 mem\n247 watchdog\n\nBlock devices:\n  7 loop\n";
+        assert_eq!(character_major(text, "watchdog"), Some(247));
+        assert_eq!(character_major(text, "loop"), None);
+    }
+
+    #[test]
+    fn disk_partitions_and_holders_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, number) in [("vda", "254:0"), ("vda/vda1", "254:1"), ("vda/vda1/holders/dm-0", "252:0")] {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+            fs::write(folder.path().join(path).join("dev"), format!("{number}\n")).unwrap();
+        }
+        let numbers: Vec<_> = disk_numbers(&folder.path().join("vda")).into_iter().collect();
+        assert_eq!(numbers, [(252, 0), (254, 0), (254, 1)]);
+    }
+}

@@ -1,0 +1,96 @@
+//! Golden plans: what a definition becomes, as the OCI JSON an auditor would read.
+
+use super::*;
+use hull_runtime::Rule;
+
+fn service(text: &str) -> Service {
+    hull_service::parse("test", text).unwrap()
+}
+
+fn facts() -> Facts {
+    Facts { hostname: "box".into(), system_disk: [(254, 0), (254, 1)].into(), watchdog_major: Some(247) }
+}
+
+/// Compares with `testdata/plan/<name>.json`; `UPDATE_GOLDEN=1` writes it.
+fn golden(name: &str, text: &str) -> Plan {
+    let plan = plan(name, &service(text), &Paths::machine(), &facts());
+    // The capability sets are hash sets; sorted, they compare.
+    let mut value = serde_json::to_value(&plan.launch.spec).unwrap();
+    for set in value["process"]["capabilities"].as_object_mut().unwrap().values_mut() {
+        set.as_array_mut().unwrap().sort_by_key(ToString::to_string);
+    }
+    let actual = serde_json::to_string_pretty(&value).unwrap() + "\n";
+    let file = format!("{}/testdata/plan/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &actual).unwrap();
+    }
+    assert_eq!(actual, std::fs::read_to_string(&file).unwrap(), "{file}");
+    plan
+}
+
+#[test]
+fn a_minimal_service_gets_nothing_it_did_not_ask_for() {
+    let plan = golden("minimal", include_str!("../../testdata/plan/minimal.toml"));
+    assert_eq!(plan.launch.rootfs, PathBuf::from("/services/minimal/rootfs"));
+    assert_eq!(plan.launch.cgroup, PathBuf::from("/sys/fs/cgroup/services/minimal"));
+    assert_eq!(plan.launch.seccomp, None);
+    assert_eq!(plan.launch.devices, hull_runtime::DeviceRules::default());
+    assert!(plan.sources.is_empty());
+    assert_eq!(plan.limits, cgroup::Limits::default());
+}
+
+#[test]
+fn every_key_of_a_full_service_arrives() {
+    let plan = golden("full", include_str!("../../testdata/plan/full.toml"));
+    assert_eq!(plan.launch.seccomp, Some("/services/full/seccomp.bpf".into()));
+    assert!(plan.launch.delegate);
+    assert!(plan.launch.devices.default_allow);
+    let denied = |rule: &&Rule| rule.read && rule.write && rule.mknod;
+    // two of the disk, three of memory, two of the watchdog, one of kmsg
+    assert_eq!(plan.launch.devices.deny.iter().filter(denied).count(), 8);
+    assert_eq!((plan.limits.memory_max, plan.limits.pids_max), (Some(64 << 20), Some(32)));
+    let made: Vec<_> = plan.sources.iter().map(|made| (made.path.to_str().unwrap(), made.file, made.mode)).collect();
+    assert_eq!(
+        made,
+        [
+            ("/state/services/full", false, 0o700),
+            ("/run/full.conf", true, 0o755),
+            ("/state/etc/full", false, 0o755),
+            ("/state/etc/full/upper", false, 0o755),
+            ("/state/etc/full/work", false, 0o700),
+        ]
+    );
+}
+
+#[test]
+fn an_exec_has_the_privileges_of_the_service() {
+    let service = service(include_str!("../../testdata/plan/full.toml"));
+    let init = Pid::from_raw(7).unwrap();
+    let command = Command {
+        arguments: vec!["/bin/sh".into()],
+        environment: vec!["A=other".into()],
+        tty: true,
+        ..Command::default()
+    };
+    let exec = exec("full", &service, &Paths::machine(), init, command);
+    assert_eq!(exec.cgroup, PathBuf::from("/sys/fs/cgroup/services/full/exec"));
+    assert!(exec.env.contains(&"A=other".into()) && !exec.env.contains(&"A=b".into()));
+    assert!(exec.env.contains(&"TERM=xterm".into()));
+    assert_eq!(exec.seccomp, Some("/services/full/seccomp.bpf".into()));
+    assert_eq!(exec.capabilities.unwrap().bounding().as_ref().map(std::collections::HashSet::len), Some(2));
+}
+
+#[test]
+fn readiness_by_notification() {
+    let one = |ready: &str| format!("description = \"x\"\n{ready}[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n");
+    let two = "[[process]]\nname = \"b\"\ncommand = [\"/b\"]\n";
+    for (text, expected) in [
+        (one(""), false),
+        (one("ready = { notify = true }\n"), true),
+        (one("ready = { probe = { path = \"/x\" } }\n"), false),
+        (one("") + two, false),
+        (one("") + two + "ready = { path = \"/x\" }\n", true),
+    ] {
+        assert_eq!(notifies(&service(&text)), expected, "{text}");
+    }
+}

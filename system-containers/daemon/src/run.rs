@@ -1,0 +1,139 @@
+//! The daemon's start: descriptors from PID 1, definitions, records, sockets, then the loop.
+
+use crate::api::dispatch::Api;
+use crate::api::{self, Scope};
+use crate::console_output::Console;
+use crate::control::{Channel, FromInit, ToInit};
+use crate::definition::{self, Definitions, graph::Edges};
+use crate::lifecycle::boot::Boot;
+use crate::lifecycle::reaper::Exit;
+use crate::lifecycle::record::Record;
+use crate::lifecycle::{System, Unit, adopt, shutdown, supervise};
+use crate::log_store::Collector;
+use crate::paths::Paths;
+use crate::status::reports;
+use crate::{control, hostname};
+use anyhow::{Context, bail};
+use rustix::fd::OwnedFd;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Time between two signs of life; PID 1 replaces a daemon that sends none for 60 s.
+const WATCHDOG_PERIOD: Duration = Duration::from_secs(10);
+
+/// Runs until PID 1 closes the channel.
+pub async fn run(paths: Paths) -> anyhow::Result<()> {
+    let control = Channel::new(control::channel::inherited().context("control channel")?)?;
+    let (stored, missed) = descriptors(&control).await.context("descriptors kept by PID 1")?;
+    let console = Console::start(paths.console.clone())?;
+    let logs = Collector::start(paths.log(), console.clone())?;
+    let found = definition::load(&paths.definitions())
+        .with_context(|| format!("no services in {}", paths.definitions().display()))?;
+    let (units, graph) = units(&paths, found);
+
+    let (posts, received) = mpsc::unbounded_channel();
+    let system = Rc::new(System {
+        boot_report: reports::read(&paths.boot_report()),
+        boot: RefCell::new(if paths.boot_complete().exists() { Boot::Complete } else { Boot::Starting }),
+        hostname: RefCell::new(hostname::current()),
+        reaper: RefCell::default(),
+        ending: Cell::new(None),
+        changed: watch::Sender::new(0),
+        units: RefCell::new(units),
+        paths,
+        control,
+        logs,
+        console,
+        graph,
+        posts,
+    });
+    serve(&system)?;
+    for message in missed {
+        obey(&system, message);
+    }
+    adopt::all(&system, stored);
+    system.tell_init(&ToInit::Ready, None);
+    tokio::task::spawn_local(watchdog(Rc::clone(&system)));
+    tokio::task::spawn_local(supervise::run(Rc::clone(&system), received));
+    loop {
+        match system.control.receive().await.context("control channel")? {
+            Some((message, _)) => obey(&system, message),
+            None => bail!("PID 1 closed the control channel"),
+        }
+    }
+}
+
+/// Asks PID 1 for the descriptors it kept; exits reported before they have come are kept in order.
+async fn descriptors(control: &Channel) -> anyhow::Result<(HashMap<String, OwnedFd>, Vec<FromInit>)> {
+    let mut stored = HashMap::new();
+    let mut missed = Vec::new();
+    control.send(&ToInit::StoreList, None)?;
+    loop {
+        match control.receive().await? {
+            Some((FromInit::StoredEnd, _)) => return Ok((stored, missed)),
+            Some((FromInit::Stored { name }, Some(descriptor))) => drop(stored.insert(name, descriptor)),
+            Some((FromInit::Stored { name }, None)) => log::warn!("PID 1 sent no descriptor with \"{name}\""),
+            Some((other, _)) => missed.push(other),
+            None => bail!("PID 1 closed the control channel"),
+        }
+    }
+}
+
+fn units(paths: &Paths, found: Definitions) -> (BTreeMap<String, Unit>, definition::Graph) {
+    let edges = found.services.iter().map(|(name, service)| {
+        (name.clone(), Edges { after: service.after.clone(), requires: service.requires.clone() })
+    });
+    let (graph, mut broken) = definition::graph::build(&edges.collect());
+    broken.extend(found.broken);
+    let mut units = BTreeMap::new();
+    for (name, service) in found.services {
+        let record = Record::load(&paths.service_run(&name)).unwrap_or_else(|error| {
+            log::warn!("{name}: its record cannot be read: {error}");
+            None
+        });
+        units.insert(name, Unit::new(service, record.unwrap_or_else(Record::new)));
+    }
+    for definition::Broken { service, reason } in broken {
+        log::error!("{service} is not started: {reason}");
+        units.insert(service, Unit::broken(reason));
+    }
+    (units, graph)
+}
+
+fn serve(system: &Rc<System>) -> anyhow::Result<()> {
+    let api = Api::new(Rc::clone(system));
+    let host = system.paths.system_socket();
+    api::listen(&api, &host, Scope::Admin).with_context(|| host.display().to_string())?;
+    for (name, unit) in system.units.borrow().iter() {
+        let scope = match unit.definition.as_ref().map(|service| service.api) {
+            Some(hull_service::Api::Admin) => Scope::Admin,
+            Some(hull_service::Api::Power) => Scope::Power,
+            Some(hull_service::Api::None) | None => continue,
+        };
+        let socket = system.paths.api(name).join("hull.sock");
+        if let Err(error) = api::listen(&api, &socket, scope) {
+            log::error!("{name}: its API socket {}: {error}", socket.display());
+        }
+    }
+    Ok(())
+}
+
+fn obey(system: &Rc<System>, message: FromInit) {
+    match message {
+        FromInit::Exit { pid, status, time_us } => {
+            system.reaper.borrow_mut().exited(Exit { pid, status, time_us });
+        }
+        FromInit::Stop(power) => shutdown::begin(system, power),
+        FromInit::Stored { .. } | FromInit::StoredEnd => {}
+    }
+}
+
+async fn watchdog(system: Rc<System>) {
+    loop {
+        tokio::time::sleep(WATCHDOG_PERIOD).await;
+        system.tell_init(&ToInit::Watchdog, None);
+    }
+}

@@ -1,0 +1,14 @@
+//! `GET /hull/status`: PID 1's report, cloud-config's report and the services in one answer.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`reports`] | the files others write |
+//! | [`model`] | the answer |
+//! | [`gather`] | the answer from the running system |
+
+pub mod gather;
+pub mod model;
+pub mod reports;
+
+pub use gather::gather;
+pub use reports::BootReport;
