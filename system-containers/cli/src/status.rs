@@ -76,7 +76,7 @@ pub(crate) fn summary(status: &Status, colours: bool) -> String {
     let paint = Paint(colours);
     let mut rows = vec![
         ("version", format!("{}, slot {}", or_unknown(&status.version), or_unknown(&status.slot))),
-        ("boot", format!("{}, {} ago", boot(&status.boot, paint), span(status.since_boot_seconds))),
+        ("boot", format!("{}, up {}", boot(&status.boot, paint), span(status.since_boot_seconds))),
         ("root", root(status, paint)),
         ("state", state(&status.state, paint)),
     ];
