@@ -6,7 +6,7 @@
 //! | `hull.root=PARTUUID=<uuid>` | GPT partition that holds the root slot |
 //! | `hull.verity=<data blocks>:<salt hex or ->:<root hash hex>` | dm-verity parameters of that slot |
 //! | `hull.slot=a\|b`, `hull.version=<text>` | what was booted, for reports |
-//! | `hull.state=none` | tmpfs instead of the state partition |
+//! | `hull.state=none\|format` | tmpfs instead of the state partition; format one that cannot be used |
 //! | `hull.rescue`, `hull.debug` | shell before the daemon; verbose |
 //!
 //! The first `hull.root`, `hull.verity`, `hull.slot` and `hull.version` win, because a boot loader appends what comes
@@ -35,6 +35,17 @@ pub(crate) struct Verity {
     pub(crate) root_hash: String,
 }
 
+/// What to do about the state partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum StateWish {
+    #[default]
+    Disk,
+    /// Go on with a tmpfs on purpose.
+    None,
+    /// Format it if it cannot be used, whatever it holds.
+    Format,
+}
+
 /// What the command line asks of PID 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -42,8 +53,7 @@ pub(crate) struct Options {
     pub(crate) verity: Option<Verity>,
     pub(crate) slot: String,
     pub(crate) version: String,
-    /// `hull.state=none`: go on with a tmpfs on purpose.
-    pub(crate) state_none: bool,
+    pub(crate) state: StateWish,
     pub(crate) rescue: bool,
     pub(crate) debug: bool,
     /// `hull.*` options that are unknown or malformed, as sentences.
@@ -75,8 +85,9 @@ fn apply(options: &mut Options, key: &str, value: Option<&str>) -> Result<(), St
         ("root" | "verity" | "slot" | "version", Some(_)) => {
             return Err(format!("a second hull.{key} is ignored, the first one counts"));
         }
-        ("state", Some("none")) => options.state_none = true,
-        ("state", Some("disk")) => options.state_none = false,
+        ("state", Some("none")) => options.state = StateWish::None,
+        ("state", Some("format")) => options.state = StateWish::Format,
+        ("state", Some("disk")) => options.state = StateWish::Disk,
         ("rescue", None | Some("1")) => options.rescue = true,
         ("rescue", Some("0")) => options.rescue = false,
         ("debug", None | Some("1")) => options.debug = true,
@@ -210,7 +221,7 @@ mod tests {
         let options =
             parse("hull.slot=a hull.slot=b hull.rescue hull.rescue=0 hull.debug=0 hull.debug hull.state=none");
         assert_eq!(options.slot, "a");
-        assert_eq!((options.rescue, options.debug, options.state_none), (false, true, true));
+        assert_eq!((options.rescue, options.debug, options.state), (false, true, StateWish::None));
         assert_eq!(options.complaints, ["a second hull.slot is ignored, the first one counts"]);
     }
 

@@ -30,10 +30,10 @@ pub(crate) mod watchdog;
 use crate::clock;
 use crate::console::{self, Messages};
 use crate::error::BootError;
-use cmdline::Options;
+use cmdline::{Options, StateWish};
 use handover::Handover;
 use report::{Report, Times};
-use state::State;
+use state::{Slot, State};
 use std::path::Path;
 use watchdog::Feeder;
 
@@ -93,13 +93,19 @@ fn prepare_state(
     tick: &mut dyn FnMut(),
 ) -> State {
     match handover {
-        _ if options.state_none => state::tmpfs("hull.state=none on the kernel command line".to_owned(), messages),
+        _ if options.state == StateWish::None => {
+            state::tmpfs("hull.state=none on the kernel command line".to_owned(), messages)
+        }
         None => {
             let reason = "the root was not started by Hull's initrd: the system disk is not known";
             messages.error(reason);
             state::tmpfs(reason.to_owned(), messages)
         }
-        Some(facts) => state::prepare(&disk::Disk(facts.disk.clone()), facts.number, messages, tick),
+        Some(facts) => {
+            let disk = disk::Disk(facts.disk.clone());
+            let start_over = options.state == StateWish::Format;
+            state::prepare(Slot { disk: &disk, number: facts.number, start_over }, messages, tick)
+        }
     }
 }
 

@@ -84,9 +84,13 @@ pub(crate) enum Action {
     Refuse(&'static str),
 }
 
-/// Decides by the content and by whether a file system was ever completed here.
-pub(crate) fn decide(content: Content, completed: bool) -> Action {
+/// Decides by the content and by whether a file system was ever completed here; `start_over` is the owner's word that
+/// what cannot be used may be formatted.
+pub(crate) fn decide(content: Content, completed: bool, start_over: bool) -> Action {
     match (content, completed) {
+        (Content::Foreign(_), _) if start_over => Action::Format,
+        (Content::Ours { .. }, _) if start_over => Action::Check { format_if_broken: true },
+        (Content::Blank, _) if start_over => Action::Format,
         (Content::Foreign(what), _) => Action::Refuse(what),
         (Content::Blank, false) => Action::Format,
         // e2fsck looks for backup superblocks.
@@ -151,7 +155,17 @@ mod tests {
             (Content::Foreign("x"), false, Action::Refuse("x")),
             (Content::Foreign("x"), true, Action::Refuse("x")),
         ] {
-            assert_eq!(decide(content, completed), action, "{content:?} {completed}");
+            assert_eq!(decide(content, completed, false), action, "{content:?} {completed}");
+        }
+    }
+
+    #[test]
+    fn starting_over_keeps_a_sound_file_system() {
+        let ours = Content::Ours { bytes: 1, block_bytes: 4096, unused: false };
+        for completed in [false, true] {
+            assert_eq!(decide(ours, completed, true), Action::Check { format_if_broken: true });
+            assert_eq!(decide(Content::Blank, completed, true), Action::Format);
+            assert_eq!(decide(Content::Foreign("x"), completed, true), Action::Format);
         }
     }
 }

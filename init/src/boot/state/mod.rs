@@ -29,6 +29,7 @@ const EXT4_OPTIONS: &std::ffi::CStr = c"errors=remount-ro";
 const TMPFS_OPTIONS: &std::ffi::CStr = c"mode=0755";
 const MKE2FS: &str = "/usr/sbin/mke2fs";
 const E2FSCK: &str = "/usr/sbin/e2fsck";
+const START_OVER: &str = "To lose what it holds and start with an empty one, boot once with hull.state=format";
 const TOOL_LOG: &str = "/run/hull/e2fsprogs.log";
 
 /// What `/state` is, as boot.json tells it.
@@ -67,25 +68,31 @@ pub(crate) enum StateError {
     NoDevice { disk: String, number: u32 },
     #[error("cannot read {device}: {source}")]
     Read { device: String, source: std::io::Error },
-    #[error(
-        "{device} carries {what}; nothing was written to it. To use it for state, run `wipefs -a {device}` and reboot"
-    )]
+    #[error("{device} carries {what}; nothing was written to it. {START_OVER}")]
     Foreign { device: String, what: &'static str },
     #[error("cannot run {tool}: {source}")]
     Tool { tool: &'static str, source: std::io::Error },
     #[error("cannot make a file system on {device}: {said}")]
     Format { device: String, said: String },
-    #[error(
-        "the file system on {device} is damaged beyond what e2fsck repairs: {said}. Restore it from a backup or wipe it"
-    )]
+    #[error("the file system on {device} is damaged beyond what e2fsck repairs: {said}. {START_OVER}")]
     Damaged { device: String, said: String },
     #[error("cannot mount {device}: {errno}")]
     Mount { device: String, errno: Errno },
 }
 
+/// The running root slot, beside which the state partition belongs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot<'a> {
+    pub(crate) disk: &'a Disk,
+    /// Its number in the partition table.
+    pub(crate) number: u32,
+    /// `hull.state=format`: a state partition that cannot be used may be formatted, whatever it holds.
+    pub(crate) start_over: bool,
+}
+
 /// Mounts `/state` from the disk or says in the result why it is a tmpfs. `tick` is called while slow tools run.
-pub(crate) fn prepare(disk: &Disk, root: u32, messages: &mut Messages, tick: &mut dyn FnMut()) -> State {
-    match on_disk(disk, root, messages, tick) {
+pub(crate) fn prepare(slot: Slot<'_>, messages: &mut Messages, tick: &mut dyn FnMut()) -> State {
+    match on_disk(slot, messages, tick) {
         Ok(state) => state,
         Err(error) => {
             messages.error(format!("no state partition, everything is forgotten at power off: {error}"));
@@ -102,7 +109,8 @@ pub(crate) fn tmpfs(reason: String, messages: &mut Messages) -> State {
     State { kind: Kind::Tmpfs, device: None, first_boot: false, grown_bytes: 0, reason: Some(reason) }
 }
 
-fn on_disk(disk: &Disk, root: u32, messages: &mut Messages, tick: &mut dyn FnMut()) -> Result<State, StateError> {
+fn on_disk(slot: Slot<'_>, messages: &mut Messages, tick: &mut dyn FnMut()) -> Result<State, StateError> {
+    let Slot { disk, number: root, start_over } = slot;
     let name = || disk.0.clone();
     if disk.is_read_only() {
         return Err(StateError::ReadOnly { disk: name() });
@@ -127,7 +135,7 @@ fn on_disk(disk: &Disk, root: u32, messages: &mut Messages, tick: &mut dyn FnMut
 
     let (mut content, completed) = (examine(&device)?, plan.is_completed());
     let mut first_boot = false;
-    match content::decide(content, completed) {
+    match content::decide(content, completed, start_over) {
         Action::Refuse(what) => return Err(StateError::Foreign { device, what }),
         Action::Format => first_boot = true,
         Action::Check { format_if_broken } => match check(&device, messages, tick) {

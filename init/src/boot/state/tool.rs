@@ -9,20 +9,21 @@ use std::process::{Command, ExitStatus, Stdio};
 
 /// Between two calls of the caller's tick while a tool runs, in seconds.
 const TICK_SECONDS: i64 = 5;
-/// What is quoted of a tool's output.
-const QUOTED_BYTES: usize = 400;
+/// What is quoted of a tool's output; its first lines name the cause.
+const QUOTED_CHARACTERS: usize = 200;
 
 /// How a tool ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// Exit code; `None` when a signal ended it.
     pub(crate) code: Option<i32>,
-    /// The end of what it wrote, in one line.
+    /// The beginning of what it wrote, in one line.
     pub(crate) said: String,
 }
 
-/// Runs `program`; its output goes to `<log>` and the end of it into the outcome. `tick` is called every five seconds.
+/// Runs `program`; its output goes to `log` and the beginning of it into the outcome. `tick` is called every five seconds.
 pub(crate) fn run(program: &str, arguments: &[&str], log: &Path, mut tick: impl FnMut()) -> std::io::Result<Outcome> {
+    let started = crate::clock::monotonic();
     let output = File::create(log)?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -39,13 +40,15 @@ pub(crate) fn run(program: &str, arguments: &[&str], log: &Path, mut tick: impl 
         }
     }
     let status: ExitStatus = child.wait()?;
+    let milliseconds = crate::clock::monotonic().saturating_sub(started).as_millis();
+    log::debug!("{program} {}: {status} after {milliseconds} ms", arguments.join(" "));
     Ok(Outcome { code: status.code(), said: quote(&std::fs::read(log)?) })
 }
 
 fn quote(output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&output[output.len().saturating_sub(QUOTED_BYTES)..]);
+    let text = String::from_utf8_lossy(output);
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join("; ")
+    lines.join("; ").chars().take(QUOTED_CHARACTERS).collect()
 }
 
 #[cfg(test)]
