@@ -12,12 +12,17 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 /// Longest wait for something that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// Held for writing while an executable is written: a helper forked at that moment by another test would hold the file
+/// open until its execve, and executing the file would fail with `ETXTBSY`.
+static FORK: RwLock<()> = RwLock::new(());
 
 /// See the module. Everything in it goes with it.
 pub(crate) struct Bed {
@@ -53,6 +58,7 @@ impl Bed {
             fs::create_dir_all(root.join(directory)).expect("make directory");
         }
         symlink("usr/bin", root.join("bin")).expect("link /bin");
+        let _no_fork = FORK.write().unwrap_or_else(PoisonError::into_inner);
         fs::copy("/bin/busybox", root.join("usr/bin/busybox")).expect("install Debian's busybox-static");
         symlink("busybox", root.join("usr/bin/sh")).expect("link sh");
         fs::write(root.join("etc/origin"), "image\n").expect("write /etc/origin");
@@ -176,6 +182,7 @@ impl Running {
     fn with_pipes(launch: impl FnOnce(Stdio<'_>) -> Result<Started, StartError>) -> Result<Self, StartError> {
         let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
         let ((stdin, feed), (output, stdout)) = (pipe(), pipe());
+        let _fork = FORK.read().unwrap_or_else(PoisonError::into_inner);
         let started = launch(Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stdout.as_fd() })?;
         Ok(Self { started, stdin: Some(feed.into()), stdout: BufReader::new(output.into()) })
     }

@@ -58,6 +58,16 @@ fn root_exec_goes_into_a_cgroup_made_for_it() {
 }
 
 #[test]
+fn root_exec_has_the_containers_oom_score() {
+    let bed = Bed::new();
+    let changes = json!({"process": {"oomScoreAdj": 321}});
+    let mut running = bed.start(&bed.launch("c", "echo up; read go", changes)).expect("start");
+    assert_eq!(running.line(), "up");
+    let exec = bed.exec_of("c", &running, "cat /proc/self/oom_score_adj");
+    assert_eq!(bed.exec(&exec).expect("exec").output(), "321\n");
+}
+
+#[test]
 fn root_exec_with_a_terminal() {
     let bed = Bed::new();
     let (running, _) = resident(&bed);
