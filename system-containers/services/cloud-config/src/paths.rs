@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+/// Set by the panic hook for the second run.
+pub const AFTER_PANIC: &str = "HULL_AFTER_PANIC";
+/// What the second run says.
+pub const PANICKED: &str = "not used: this program failed on it; please report that with the user data";
+
 /// Directories of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -19,6 +24,8 @@ pub struct Paths {
     pub engine_etc: PathBuf,
     /// Socket of the user engine, `HULL_ENGINE_SOCKET`.
     pub engine_socket: PathBuf,
+    /// The program is running again after it panicked: user data is not looked at, `HULL_AFTER_PANIC`.
+    pub recovering: bool,
     /// Root of the tree that `apply` changes; only tests use another than `/`.
     pub root: PathBuf,
 }
@@ -35,6 +42,7 @@ impl Paths {
             default_config: get("HULL_DEFAULT_CONFIG", "/usr/share/hull/config.d"),
             engine_etc: get("HULL_ENGINE_ETC", "/state/etc/docker"),
             engine_socket: get("HULL_ENGINE_SOCKET", "/run/engine/docker.sock"),
+            recovering: std::env::var_os(AFTER_PANIC).is_some(),
             root: "/".into(),
         }
     }

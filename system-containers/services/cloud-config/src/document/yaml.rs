@@ -29,7 +29,9 @@ pub struct YamlError {
 
 /// Reads the first document of `text`; an empty text is null. Warnings go to `messages`.
 pub fn parse(text: &str, messages: &mut Messages) -> Result<Node, YamlError> {
-    let text = text.replace("\r\n", "\n");
+    let mut text = text.replace("\r\n", "\n");
+    // The scanner panics when a block scalar or an escape is the very last thing of the input.
+    text.push('\n');
     let mut input = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut input);
@@ -286,6 +288,12 @@ mod tests {
     #[test]
     fn crlf_does_not_double_lines() {
         assert_eq!(good("a: |\r\n  x\r\n  y\r\n").get("a").unwrap().text(), Some("x\ny\n"));
+    }
+
+    #[test]
+    fn the_last_line_needs_no_end() {
+        assert_eq!(good("a: |\n  x").get("a").unwrap().text(), Some("x\n"));
+        assert!(load("a: \"\\").0.is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::stamp::Stamp;
 use crate::account::ensure;
 use crate::apply::commands::{self, Setting};
 use crate::apply::{files, identity, mounts};
-use crate::paths::Paths;
+use crate::paths::{PANICKED, Paths};
 use crate::report::{Messages, Place, Report};
 use crate::seed::instance::Instance;
 use crate::userdata::cloud_config::CloudConfig;
@@ -49,6 +49,7 @@ pub fn run(paths: &Paths) -> anyhow::Result<()> {
     let mut report = Report::load(&paths.report);
     let mut messages = Messages::new("user-data");
     match instance(paths) {
+        Ok(_) if paths.recovering => messages.error(Place::default(), "apply", PANICKED),
         Ok(instance) => carry_out(paths, &instance, report.datasource != "none", &mut messages),
         Err(error) => messages.error(Place::default(), "apply", format!("{error:#}")),
     }
@@ -123,6 +124,7 @@ mod tests {
             default_config: at("usr"),
             engine_etc: at("etc/docker"),
             engine_socket: at("none"),
+            recovering: false,
             root: at("root"),
         };
         store::write(&at("root/bin/sh"), b"", 0o755).unwrap();

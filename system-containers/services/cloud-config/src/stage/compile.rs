@@ -3,7 +3,7 @@
 use super::sources::{self, Sources};
 use crate::document::yaml;
 use crate::machine::{Network, fragments, network};
-use crate::paths::Paths;
+use crate::paths::{PANICKED, Paths};
 use crate::render;
 use crate::report::{Final, Messages, Place, Report};
 use crate::seed::instance::{Instance, identity};
@@ -34,7 +34,14 @@ pub struct Decision {
 /// Runs the stage.
 pub fn run(paths: &Paths) -> anyhow::Result<()> {
     let mut messages = Messages::new("cloud-config");
-    let sources = sources::gather(&paths.cloud_state, &mut messages);
+    let sources = if paths.recovering {
+        let mut own = Messages::new("user-data");
+        own.error(Place::default(), "", PANICKED);
+        messages.append(own);
+        Sources::default()
+    } else {
+        sources::gather(&paths.cloud_state, &mut messages)
+    };
     let decision = decide(&sources, &mut messages);
     let mut report = Report {
         datasource: decision.datasource.clone(),
@@ -367,6 +374,7 @@ mod tests {
             default_config: directory.path().join("usr"),
             engine_etc: directory.path().join("docker"),
             engine_socket: "/nonexistent".into(),
+            recovering: false,
             root: directory.path().into(),
         };
         let (decision, _) = on(&Sources { medium: Some(medium(GOOD, "")), ..Sources::default() });

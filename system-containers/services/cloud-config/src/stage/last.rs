@@ -7,7 +7,7 @@ use super::apply::{instance, set, user_data, write_files};
 use super::stamp::Stamp;
 use crate::apply::commands::{self, Setting};
 use crate::apply::engine;
-use crate::paths::Paths;
+use crate::paths::{PANICKED, Paths};
 use crate::report::{Final, Messages, Place, Report};
 use crate::store;
 use std::path::Path;
@@ -44,6 +44,10 @@ fn carry_out(paths: &Paths, has_data: bool, engine_limit: Duration, messages: &m
             return false;
         }
     };
+    if paths.recovering {
+        messages.error(Place::default(), "final", PANICKED);
+        return false;
+    }
     let id = instance.id.as_str();
     let stamp = Stamp::new(&paths.cloud_state, "scripts");
     if !has_data || stamp.is_set(id) {
@@ -103,6 +107,7 @@ mod tests {
             default_config: at("usr"),
             engine_etc: at("etc/docker"),
             engine_socket: at("none"),
+            recovering: false,
             root: at("root"),
         }
     }

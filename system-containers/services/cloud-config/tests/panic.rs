@@ -1,0 +1,25 @@
+//! A panic of the YAML scanner costs the user data, not the stage.
+
+use hull_cloud_config::report::{Final, Report};
+use hull_cloud_config::seed::instance::Instance;
+use hull_cloud_config::seed::medium::Medium;
+
+#[test]
+fn the_stage_ends_with_a_report() {
+    let directory = tempfile::tempdir().unwrap();
+    // libyaml-safer 0.3.0 panics on a tag before a comma.
+    let user_data = b"#cloud-config\na: [!t,b]\n".to_vec();
+    let medium = Medium { device: "/dev/vdb".into(), user_data: Some(user_data), ..Medium::default() };
+    Instance { id: "i-1".into(), medium, ..Instance::default() }.save(directory.path()).unwrap();
+    Report { datasource: "nocloud:/dev/vdb".into(), ..Report::default() }.save(directory.path()).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cloud-config"))
+        .arg("final")
+        .env("HULL_REPORT_DIR", directory.path())
+        .env("HULL_CLOUD_STATE", directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report = Report::load(directory.path());
+    assert_eq!(report.final_stage, Final::Failed);
+    assert!(report.messages[0].text.contains("this program failed on it"), "{report:?}");
+}
