@@ -43,6 +43,15 @@ type Answer = Result<i32, StartError>;
 
 /// Runs the helper and returns what it started.
 pub(crate) fn call(helper_exe: &Path, request: &Request, stdio: Stdio<'_>) -> Result<Started, StartError> {
+    call_within(DEADLINE, helper_exe, request, stdio)
+}
+
+fn call_within(
+    deadline: Duration,
+    helper_exe: &Path,
+    request: &Request,
+    stdio: Stdio<'_>,
+) -> Result<Started, StartError> {
     let failed = |error: io::Error| StartError {
         step: Step::Helper,
         path: Some(helper_exe.to_owned()),
@@ -51,7 +60,7 @@ pub(crate) fn call(helper_exe: &Path, request: &Request, stdio: Stdio<'_>) -> Re
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| failed(errno.into()))?;
     let mut child = spawn(helper_exe, theirs).map_err(failed)?;
-    let answer = converse(ours.as_fd(), request, stdio);
+    let answer = converse(ours.as_fd(), deadline, request, stdio);
     if answer.is_err() {
         // A helper killed here takes the process it was setting up with it (parent death signal).
         child.kill().map_err(failed)?;
@@ -71,10 +80,18 @@ fn spawn(exe: &Path, socket: OwnedFd) -> io::Result<Child> {
 
 type Conversation = Result<(i32, Vec<OwnedFd>), StartError>;
 
-fn converse(socket: BorrowedFd<'_>, request: &Request, stdio: Stdio<'_>) -> io::Result<Conversation> {
-    set_socket_timeout(socket, Timeout::Recv, Some(DEADLINE))?;
+fn converse(
+    socket: BorrowedFd<'_>,
+    deadline: Duration,
+    request: &Request,
+    stdio: Stdio<'_>,
+) -> io::Result<Conversation> {
+    set_socket_timeout(socket, Timeout::Recv, Some(deadline))?;
     channel::send(socket, &serde_json::to_vec(request)?, &[stdio.stdin, stdio.stdout, stdio.stderr])?;
-    let (bytes, fds) = channel::receive(socket)?;
+    let (bytes, fds) = channel::receive(socket).map_err(|errno| match errno {
+        Errno::AGAIN => Errno::TIMEDOUT,
+        other => other,
+    })?;
     if bytes.is_empty() {
         return Err(Errno::CONNRESET.into());
     }
@@ -108,4 +125,26 @@ fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
     };
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
     Ok(channel::send(socket, &serde_json::to_vec(&answer)?, &fds)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_helper_that_hangs_is_ended() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let hanging = dir.path().join("helper");
+        std::fs::write(&hanging, "#!/bin/sh\nexec sleep 1000\n").expect("write");
+        std::fs::set_permissions(&hanging, std::fs::Permissions::from_mode(0o755)).expect("make executable");
+        let null = std::fs::File::open("/dev/null").expect("open /dev/null");
+        let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+        let spec = oci_spec::runtime::Spec::default();
+        let (rootfs, cgroup, devices) = ("/".into(), "/".into(), crate::DeviceRules::default());
+        let launch = crate::Launch { spec, rootfs, cgroup, seccomp: None, devices, delegate: false };
+        let request = Request::Start(Box::new(plan::of_launch(&launch).expect("plan")));
+        let error = call_within(Duration::from_millis(50), &hanging, &request, stdio).expect_err("hangs");
+        assert_eq!(error, StartError::at(Step::Helper, &hanging, Errno::TIMEDOUT));
+    }
 }
