@@ -36,17 +36,26 @@ impl Group {
 /// Makes the groups and hands every controller of the kernel to the children. Without cgroups containers have no limits,
 /// but they run: problems are messages.
 pub(crate) fn prepare(messages: &mut Messages) {
+    enable_controllers(messages);
     for group in [Group::Init, Group::Daemon] {
         if let Err(error) = std::fs::create_dir_all(group.path()) {
             messages.error(format!("cannot make {}: {error}", group.path().display()));
         }
     }
+}
+
+/// In one write, before there are children: each write waits for all CPUs. The kernel refuses the whole write for one
+/// controller it cannot enable, so after a failure they go one by one.
+fn enable_controllers(messages: &mut Messages) {
+    let control = Path::new(ROOT).join("cgroup.subtree_control");
     let controllers = std::fs::read_to_string(Path::new(ROOT).join("cgroup.controllers")).unwrap_or_default();
-    // One by one: the kernel refuses the whole write for one it cannot enable.
-    for controller in controllers.split_whitespace() {
-        let control = Path::new(ROOT).join("cgroup.subtree_control");
-        if let Err(error) = std::fs::write(control, format!("+{controller}")) {
-            messages.warning(format!("cgroup controller {controller} cannot be enabled: {error}"));
+    let words: Vec<_> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
+    if std::fs::write(&control, words.join(" ")).is_ok() {
+        return;
+    }
+    for word in words {
+        if let Err(error) = std::fs::write(&control, &word) {
+            messages.warning(format!("cgroup controller {word} cannot be enabled: {error}"));
         }
     }
 }

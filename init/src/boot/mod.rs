@@ -75,6 +75,7 @@ pub(crate) fn prepare() -> Feeder {
         Ok(None) => {}
         Err(error) => messages.warning(format!("cannot compare the clock with {CLOCK_FLOOR}: {error}")),
     }
+    log::debug!("settings done at {} us", clock::boottime_us());
     let state = prepare_state(&options, handover.as_ref(), &mut messages, &mut || feeder.tick());
     let state_ready = clock::boottime_us();
     identity::prepare(&mut messages);

@@ -50,6 +50,13 @@ impl Feeder {
         }
     }
 
+    /// Stops it where the hardware allows: a halted machine is to stay halted.
+    pub(crate) fn disarm(&mut self) {
+        if let Some(Err(error)) = self.device.take().map(Watchdog::disarm) {
+            log::warn!("cannot stop the hardware watchdog, it will reset the machine: {error}");
+        }
+    }
+
     /// When [`tick`](Self::tick) has something to do next; `None` without a watchdog.
     pub(crate) fn due(&self) -> Option<Duration> {
         self.device.as_ref().map(|_| self.fed + INTERVAL)

@@ -53,6 +53,10 @@ pub(crate) fn run(power: Power, feeder: &mut Feeder) -> ! {
         Ok(errors) => errors.iter().for_each(|error| log::error!("{error}")),
         Err(_) => log::error!("file systems did not come to rest within {} s", TEAR_DOWN_DEADLINE.as_secs()),
     }
+    // For power off and reboot it stays on guard against firmware that hangs.
+    if power == Power::Halt {
+        feeder.disarm();
+    }
     loop {
         if let Err(errno) = reboot(power.command()) {
             log::error!("the kernel refuses {power}: {errno}; switch the machine off");

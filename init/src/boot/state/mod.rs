@@ -146,6 +146,9 @@ fn on_disk(slot: Slot<'_>, messages: &mut Messages, tick: &mut dyn FnMut()) -> R
     if first_boot {
         format(&device, tick)?;
         content = examine(&device)?;
+    } else if !completed && matches!(content, Content::Ours { unused: true, .. }) {
+        // Power failed between mke2fs and the mark.
+        first_boot = true;
     } else if !completed {
         messages.info(format!("{device}: the file system of an earlier installation is kept"));
     }
