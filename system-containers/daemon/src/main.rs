@@ -37,11 +37,11 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Paths>
             Some("--root") => &mut paths.root,
             Some("--cgroup") => &mut paths.cgroup,
             Some("--console") => &mut paths.console,
-            _ => bail!("unknown argument {}", option.display()),
+            _ => bail!("unknown argument {}", option.to_string_lossy()),
         };
         match arguments.next() {
             Some(value) => *place = value.into(),
-            None => bail!("{} needs a path", option.display()),
+            None => bail!("{} needs a path", option.to_string_lossy()),
         }
     }
     Ok(paths)

@@ -94,7 +94,7 @@ fn units(paths: &Paths, found: Definitions) -> (BTreeMap<String, Unit>, definiti
             log::warn!("{name}: its record cannot be read: {error}");
             None
         });
-        units.insert(name, Unit::new(service, record.unwrap_or_else(Record::new)));
+        units.insert(name, Unit::new(service, record.unwrap_or_else(Record::fresh)));
     }
     for definition::Broken { service, reason } in broken {
         log::error!("{service} is not started: {reason}");

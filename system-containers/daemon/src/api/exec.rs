@@ -76,7 +76,7 @@ pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answ
     if request.privileged {
         return Err(ApiError::bad("a process in a system container never has more privileges than the service"));
     }
-    if !request.cmd.as_ref().is_some_and(|command| !command.is_empty()) {
+    if request.cmd.as_ref().is_none_or(Vec::is_empty) {
         return Err(ApiError::bad("No exec command specified"));
     }
     if api.system.with(&service, |unit| unit.init()).flatten().is_none() {

@@ -30,7 +30,9 @@ pub fn load(folder: &Path) -> std::io::Result<Definitions> {
         let file = entry.path().join("service.toml");
         let name = entry.file_name().to_string_lossy().into_owned();
         let parsed = match std::fs::read_to_string(&file) {
-            Ok(text) => hull_service::parse(&file.to_string_lossy(), &text).map_err(|error| error.to_string()),
+            Ok(text) => {
+                hull_service::parse(&file.to_string_lossy(), &text).map_err(|error| one_line(&error.to_string()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => Err(format!("{}: {error}", file.display())),
         };
@@ -41,6 +43,14 @@ pub fn load(folder: &Path) -> std::io::Result<Definitions> {
     }
     definitions.broken.sort_by(|one, other| one.service.cmp(&other.service));
     Ok(definitions)
+}
+
+/// A TOML error is a picture of several lines: place first, reason last.
+fn one_line(text: &str) -> String {
+    match (text.lines().next(), text.lines().last()) {
+        (Some(place), Some(reason)) if place != reason => format!("{place}: {reason}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// Rules of this daemon beyond the schema's own.
@@ -102,7 +112,9 @@ mod tests {
         assert_eq!(found.services.keys().collect::<Vec<_>>(), ["good"]);
         let broken: Vec<_> = found.broken.iter().map(|broken| broken.service.as_str()).collect();
         assert_eq!(broken, ["Upper", "bad", "cap", "probe", "signal", "tty"]);
-        assert!(found.broken[1].reason.contains("bad/service.toml"), "{}", found.broken[1].reason);
+        let reason = &found.broken[1].reason;
+        assert!(reason.contains("bad/service.toml") && reason.contains("descripton"), "{reason}");
+        assert!(!reason.contains('\n'), "{reason}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn run(policy: Policy, events: impl IntoIterator<Item = Event>) -> (Machine, Vec
 fn paths_through_the_picture() {
     use Event::{Admit, BackOffOver, Launched, Ready as IsReady, Restart, Start, Stop, StopTimeout};
     let slow = || Event::ReadyTimeout("slow".into());
-    let table: Vec<(&str, Policy, Vec<Event>, Phase, Vec<Action>)> = vec![
+    let table = vec![
         ("start", DAEMON, vec![Admit], Phase::Starting, vec![Action::Launch]),
         ("up", DAEMON, vec![Admit, Launched], Phase::Started, vec![Action::AwaitReady]),
         ("ready", DAEMON, vec![Admit, Launched, IsReady], Phase::Ready, vec![Action::BecameReady]),

@@ -37,7 +37,7 @@ pub struct Record {
 
 impl Record {
     /// A new service's record.
-    pub fn new() -> Self {
+    pub fn fresh() -> Self {
         Self { id: new_id(), ..Self::default() }
     }
 
@@ -85,7 +85,7 @@ mod tests {
     fn records_survive_and_foreign_files_are_set_aside() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Record::load(folder.path()).unwrap(), None);
-        let record = Record { pid: Some(3), ..Record::new() };
+        let record = Record { pid: Some(3), ..Record::fresh() };
         assert_eq!(record.id.len(), 64);
         record.save(folder.path()).unwrap();
         assert_eq!(Record::load(folder.path()).unwrap(), Some(record));

@@ -16,7 +16,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     blocking(&format!("start {name}"), work).await.map_err(prepare("thread"))?
 }
 
-fn carry_out(program: &PathBuf, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Started, LaunchError> {
+fn carry_out(program: &Path, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Started, LaunchError> {
     for source in &plan.sources {
         make(source)
             .map_err(|error| LaunchError::Prepare { what: source.path.display().to_string(), source: error })?;

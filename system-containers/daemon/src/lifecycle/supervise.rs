@@ -65,8 +65,12 @@ fn report(system: &Rc<System>, service: &str, phase: Phase) {
         return;
     }
     let now = boot_micros();
-    let first = system.with(service, |unit| unit.record.ready_us.replace(now).is_none()).unwrap_or(false);
-    if first && *system.boot.borrow() != Boot::Complete {
+    let first = system.with(service, |unit| {
+        let first = unit.record.ready_us.is_none();
+        unit.record.ready_us.get_or_insert(now);
+        first
+    });
+    if first == Some(true) && *system.boot.borrow() != Boot::Complete {
         system.console.line("hull", &format!("{service} ready ({})", seconds(now)));
     }
     let configured = hostname::configured(&system.paths.hostname());

@@ -70,7 +70,7 @@ impl Unit {
     pub fn broken(reason: String) -> Self {
         Self {
             definition: None,
-            record: Record { machine: Machine::broken(reason), ..Record::new() },
+            record: Record { machine: Machine::broken(reason), ..Record::fresh() },
             pidfd: None,
             notified: false,
             status: None,

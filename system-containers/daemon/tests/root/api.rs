@@ -1,0 +1,135 @@
+//! The API over a real socket against real containers.
+
+use super::world::World;
+use super::world::client::{frames, hijack, request};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+const FOREVER: &str = "echo out; echo err >&2; while :; do /bin/busybox sleep 0.1; done";
+
+fn boot(keys: &str) -> World {
+    let mut world = World::new();
+    world.service("a", &World::script(keys, FOREVER, "[run]\nenvironment = { COLOUR = \"blue\" }"));
+    world.init.boot();
+    world.until_state("a", "ready");
+    world
+}
+
+fn create(world: &World, body: &Value) -> String {
+    let answer = request(&world.socket(), "POST", "/v1.44/containers/a/exec", &body.to_string()).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    serde_json::from_str::<Value>(&answer.body).unwrap()["Id"].as_str().unwrap().to_owned()
+}
+
+fn get(world: &World, path: &str) -> Value {
+    let answer = request(&world.socket(), "GET", path, "").unwrap();
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+#[test]
+fn root_docker_clients_find_what_they_read() {
+    let world = boot("");
+    let ping = request(&world.socket(), "HEAD", "/_ping", "").unwrap();
+    assert!(ping.status == 200 && ping.head.contains("api-version: 1.44"), "{}", ping.head);
+    assert_eq!(get(&world, "/version")["ApiVersion"], "1.44");
+    assert_eq!(get(&world, "/v1.44/info")["ContainersRunning"], 1);
+    let list = get(&world, "/v1.44/containers/json");
+    assert_eq!((&list[0]["Names"][0], &list[0]["State"]), (&json!("/a"), &json!("running")));
+    let id = list[0]["Id"].as_str().unwrap();
+    let inspect = get(&world, &format!("/v1.44/containers/{}/json", &id[..12]));
+    assert_eq!((&inspect["Name"], &inspect["State"]["Running"]), (&json!("/a"), &json!(true)));
+    assert_eq!(inspect["HostConfig"]["CapDrop"], json!(["ALL"]));
+    assert_eq!(get(&world, "/containers/json?filters=%7B%22name%22%3A%5B%22zz%22%5D%7D"), json!([]));
+
+    for (method, path, status, text) in [
+        ("GET", "/containers/none/json", 404, "No such container: none"),
+        ("POST", "/containers/create", 501, "POST /containers/create is not supported by the system daemon"),
+        ("POST", "/containers/a/kill?signal=NOPE", 400, "\"NOPE\" is no signal"),
+        ("GET", "/exec/none/json", 404, "No such exec instance: none"),
+    ] {
+        let answer = request(&world.socket(), method, path, "").unwrap();
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((answer.status, &body), (status, &json!({ "message": text })), "{path}");
+    }
+}
+
+#[test]
+fn root_logs_are_framed_and_followed() {
+    let world = boot("");
+    world.wait("two lines", || world.log("a").len() == 2);
+    let path = "/v1.44/containers/a/logs?stdout=1&stderr=1";
+    let mut seen = frames(&request(&world.socket(), "GET", path, "").unwrap().bytes);
+    seen.sort();
+    assert_eq!(seen, [(1, "out\n".into()), (2, "err\n".into())]);
+    let socket = world.socket();
+    let following =
+        std::thread::spawn(move || request(&socket, "GET", &format!("{path}&follow=1&tail=0"), "").unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(request(&world.socket(), "POST", "/containers/a/restart?t=0", "").unwrap().status, 204);
+    world.wait("four lines", || world.log("a").len() == 4);
+    assert_eq!(request(&world.socket(), "POST", "/containers/a/stop?t=0", "").unwrap().status, 204);
+    let mut seen = frames(&following.join().unwrap().bytes);
+    seen.sort();
+    assert_eq!(seen, [(1, "out\n".into()), (2, "err\n".into())]);
+}
+
+#[test]
+fn root_exec_streams_both_ways_and_reports_its_exit() {
+    let world = boot("");
+    let script = "read line; echo got $line $COLOUR $MORE; echo bad >&2; exit 3";
+    let id = create(
+        &world,
+        &json!({
+            "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Env": ["MORE=green"],
+            "Cmd": ["/bin/busybox", "sh", "-c", script],
+        }),
+    );
+    let mut stream = hijack(&world.socket(), &format!("/v1.44/exec/{id}/start"), "{}").unwrap();
+    stream.get_mut().write_all(b"hello\n").unwrap();
+    stream.get_mut().shutdown(Shutdown::Write).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let mut seen = frames(&bytes);
+    seen.sort();
+    assert_eq!(seen, [(1, "got hello blue green\n".into()), (2, "bad\n".into())]);
+    let inspect = get(&world, &format!("/exec/{id}/json"));
+    assert_eq!((&inspect["Running"], &inspect["ExitCode"]), (&json!(false), &json!(3)));
+    let again = request(&world.socket(), "POST", &format!("/exec/{id}/start"), "{}").unwrap();
+    assert_eq!(again.status, 409, "{}", again.body);
+}
+
+#[test]
+fn root_exec_with_a_terminal_is_resized() {
+    let world = boot("");
+    let script = "read go; /bin/busybox stty size; exit 4";
+    let body = json!({
+        "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Tty": true,
+        "Cmd": ["/bin/busybox", "sh", "-c", script],
+    });
+    let id = create(&world, &body);
+    let mut stream = hijack(&world.socket(), &format!("/exec/{id}/start"), "{\"Tty\":true}").unwrap();
+    let resized = request(&world.socket(), "POST", &format!("/exec/{id}/resize?h=33&w=77"), "").unwrap();
+    assert_eq!(resized.status, 200, "{}", resized.body);
+    stream.get_mut().write_all(b"go\r").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.contains("33 77"), "{text}");
+    assert_eq!(get(&world, &format!("/exec/{id}/json"))["ExitCode"], 4);
+}
+
+#[test]
+fn root_a_power_socket_ends_the_machine_and_nothing_else() {
+    let world = boot("api = \"power\"");
+    let socket = world.root.join("run/hull/api/a/hull.sock");
+    assert_eq!(request(&socket, "GET", "/_ping", "").unwrap().status, 200);
+    assert_eq!(request(&socket, "GET", "/hull/status", "").unwrap().status, 403);
+    assert_eq!(request(&socket, "POST", "/hull/power", "{\"action\":\"explode\"}").unwrap().status, 400);
+    assert_eq!(request(&socket, "POST", "/hull/power", "{\"action\":\"reboot\"}").unwrap().status, 204);
+    world.wait("PID 1", || world.init.heard("SHUTDOWN=reboot"));
+    let inside = json!({ "AttachStdout": true, "Cmd": ["/bin/busybox", "test", "-S", "/run/hull/hull.sock"] });
+    let id = create(&world, &inside);
+    hijack(&world.socket(), &format!("/exec/{id}/start"), "{}").unwrap().read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(get(&world, &format!("/exec/{id}/json"))["ExitCode"], 0);
+}

@@ -1,0 +1,169 @@
+//! Life cycles with real containers: order, readiness, restarts, stop, and a broken definition.
+
+use super::world::{World, client};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+
+const FOREVER: &str = "echo up; trap 'echo bye; exit 0' TERM; while :; do /bin/busybox sleep 0.05; done";
+
+fn micros(status: &serde_json::Value) -> u64 {
+    status["ready_us"].as_u64().unwrap()
+}
+
+#[test]
+fn root_services_start_in_order_and_the_boot_completes() {
+    let mut world = World::new();
+    world.service("first", &World::script("kind = \"oneshot\"", "/bin/busybox sleep 0.3; echo done", ""));
+    world.service("second", &World::script("required = true\nafter = [\"first\"]", FOREVER, ""));
+    world.service(
+        "third",
+        &World::script("requires = [\"second\"]", FOREVER, "[ready]\nprobe = { exec = [\"/bin/busybox\", \"true\"] }"),
+    );
+    world.service("alone", &World::script("", FOREVER, ""));
+    world.init.boot();
+    let third = world.until_state("third", "ready");
+    let status = world.status().unwrap();
+    assert_eq!(status["boot"], "complete", "{status:#}");
+    let [first, second, alone] = ["first", "second", "alone"].map(|name| world.service_status(name).unwrap());
+    assert_eq!(first["state"], "ended");
+    assert!(micros(&first) <= micros(&second) && micros(&second) <= micros(&third));
+    assert!(micros(&alone) < micros(&first), "a service without dependencies waits for nobody");
+    assert_eq!(world.log("first"), ["done"]);
+    world.wait("console", || world.console().contains("hull: boot complete in"));
+    assert!(world.console().contains("hull: second ready ("), "{}", world.console());
+    assert!(world.init.heard("READY=1"));
+}
+
+#[test]
+fn root_a_killed_service_comes_back_and_a_stopped_one_does_not() {
+    let mut world = World::new();
+    world.service("a", &World::script("", FOREVER, ""));
+    world.init.boot();
+    let before = world.until_state("a", "ready");
+    let pid = i32::try_from(before["pid"].as_i64().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let after = world.until("a", "restarted", |service| service["restarts"] == 1 && service["state"] == "ready");
+    assert_ne!(after["pid"], before["pid"]);
+    assert_eq!(after["last_error"], "ended: killed by SIGKILL");
+
+    let stopped = client::request(&world.socket(), "POST", "/v1.44/containers/a/stop", "").unwrap();
+    assert_eq!(stopped.status, 204, "{}", stopped.body);
+    let down = world.service_status("a").unwrap();
+    assert_eq!((down["state"].as_str(), down["pid"].is_null()), (Some("stopped"), true));
+    assert_eq!(world.log("a"), ["up", "up", "bye"]);
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/a/stop", "").unwrap().status, 304);
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/a/start", "").unwrap().status, 204);
+    world.until_state("a", "ready");
+}
+
+#[test]
+fn root_a_service_that_ignores_its_stop_signal_is_killed() {
+    let mut world = World::new();
+    world.service(
+        "deaf",
+        &World::script("", "trap '' TERM; while :; do /bin/busybox sleep 1; done", "[run]\nstop-timeout = 1"),
+    );
+    world.init.boot();
+    world.until_state("deaf", "ready");
+    let begin = std::time::Instant::now();
+    let answer = client::request(&world.socket(), "POST", "/containers/deaf/stop", "").unwrap();
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let took = begin.elapsed().as_secs_f64();
+    assert!((1.0..5.0).contains(&took), "{took}");
+}
+
+/// Runs in a container: the first process of `root_notifications_make_a_service_ready`.
+#[test]
+#[ignore = "runs in a container"]
+fn container_notifies() {
+    let socket = std::env::var("NOTIFY_SOCKET").unwrap();
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.send_to(b"STATUS=warming up", &socket).unwrap();
+    while !std::path::Path::new("/data/go").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    sender.send_to(b"READY=1\nSTATUS=at work", &socket).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(600));
+}
+
+#[test]
+fn root_notifications_make_a_service_ready() {
+    let mut world = World::new();
+    let text = "[[process]]\nname = \"main\"\ncommand = [\"/bin/test\", \"--ignored\", \"--exact\", \"lifecycle::container_notifies\"]\n\
+                [ready]\nnotify = true\n[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n";
+    world.service("talker", text);
+    let rootfs = world.root.join("services/talker/rootfs");
+    std::fs::copy(std::env::current_exe().unwrap(), rootfs.join("bin/test")).unwrap();
+    world.init.boot();
+    let waiting = world.until("talker", "warm", |service| service["status"] == "warming up");
+    assert_eq!(waiting["state"], "started");
+    std::fs::File::create(world.root.join("state/data/go")).unwrap().flush().unwrap();
+    let ready = world.until_state("talker", "ready");
+    assert_eq!(ready["status"], "at work");
+}
+
+#[test]
+fn root_broken_services_are_told_and_leave_the_others_alone() {
+    let mut world = World::new();
+    world.service("good", &World::script("required = true", FOREVER, ""));
+    world.service("torn", "nonsense = ");
+    world.service("x", &World::script("after = [\"y\"]", FOREVER, ""));
+    world.service("y", &World::script("after = [\"x\"]", FOREVER, ""));
+    world.service("needy", &World::script("requires = [\"crash\"]", FOREVER, ""));
+    let never = "[ready]\nprobe = { path = \"/never\" }\n";
+    world.service("crash", &World::script("", "echo '<3>no luck' >&2; exit 7", never));
+    world.init.boot();
+    world.until_state("good", "ready");
+    let needy = world.until("needy", "blocked", |service| service["state"] == "failed");
+    assert_eq!(needy["last_error"], "requires crash, which is not up");
+    let status = world.status().unwrap();
+    assert_eq!(status["boot"], "degraded", "{status:#}");
+    let messages = status["messages"].to_string();
+    assert!(messages.contains("torn/service.toml") && messages.contains("x → y → x"), "{messages}");
+    let crash = world.service_status("crash").unwrap();
+    assert_eq!(
+        (&crash["last_error"], &crash["ready_us"]),
+        (&"ended: status 7: no luck".into(), &serde_json::Value::Null)
+    );
+    world.wait("console", || world.console().contains("crash: no luck"));
+    assert!(world.console().contains("hull: boot degraded: "), "{}", world.console());
+}
+
+#[test]
+fn root_the_machine_stops_in_reverse_order() {
+    let mut world = World::new();
+    let script = |name: &str| {
+        format!("trap 'echo {name} >> /data/order; exit 0' TERM; while :; do /bin/busybox sleep 0.05; done")
+    };
+    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n";
+    world.service("base", &World::script("", &script("base"), mount));
+    world.service("middle", &World::script("after = [\"base\"]", &script("middle"), mount));
+    world.service("top", &World::script("requires = [\"middle\"]", &script("top"), mount));
+    world.init.boot();
+    world.until_state("top", "ready");
+    let answer = client::request(&world.socket(), "POST", "/hull/power", "{\"action\":\"poweroff\"}").unwrap();
+    assert_eq!(answer.status, 204);
+    world.wait("request to PID 1", || world.init.heard("SHUTDOWN=poweroff"));
+    world.init.say("STOP=poweroff");
+    world.wait("all stopped", || world.init.heard("STOPPED=1"));
+    let order = std::fs::read_to_string(world.root.join("state/data/order")).unwrap();
+    assert_eq!(order.lines().collect::<Vec<_>>(), ["top", "middle", "base"]);
+}
+
+#[test]
+fn root_the_host_name_reaches_host_and_running_containers() {
+    let mut world = World::new();
+    let show = "while :; do /bin/busybox hostname; /bin/busybox sleep 0.1; done";
+    world.service("early", &World::script("", show, ""));
+    let write = "/bin/busybox sleep 0.3; echo hull-test-name > /data/hostname";
+    let mount = "[[mount]]\nsource = \"/run/hull/config\"\ntarget = \"/data\"\n";
+    world.service("config", &World::script("kind = \"oneshot\"\nafter = [\"early\"]", write, mount));
+    world.service("late", &World::script("after = [\"config\"]", show, ""));
+    world.init.boot();
+    world.until_state("late", "ready");
+    let named = |name: &str| world.log(name).last().is_some_and(|last| last == "hull-test-name");
+    world.wait("the name", || named("early") && named("late"));
+    assert_eq!(world.log("late")[0], "hull-test-name");
+    assert_eq!(rustix::system::uname().nodename().to_str(), Ok("hull-test-name"));
+}

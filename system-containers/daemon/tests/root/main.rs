@@ -1,0 +1,10 @@
+//! The daemon with real containers; needs root, cgroup v2 and a static busybox.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod survival;
+#[cfg(test)]
+mod world;
