@@ -7,13 +7,14 @@
 //! | [`supervise`] | the running machine |
 //! | [`shutdown`] | its end |
 //! | [`error`] | boot errors and their consequences |
-//! | [`console`], [`clock`], [`power`] | messages, time, ways to end |
+//! | [`console`], [`clock`], [`power`], [`process`] | messages, time, ways to end, starting programs |
 
 mod boot;
 mod clock;
 mod console;
 mod error;
 mod power;
+mod process;
 mod shutdown;
 mod supervise;
 
@@ -34,8 +35,8 @@ fn main() -> ExitCode {
     }
     // Ctrl-Alt-Del comes as a signal instead of an instant reset.
     reboot(RebootCommand::CadOff).ok();
-    let mut feeder = boot::prepare();
-    let power = supervise::run(&mut feeder).unwrap_or_else(|error| {
+    let (mut feeder, debug_shell) = boot::prepare();
+    let power = supervise::run(&mut feeder, debug_shell).unwrap_or_else(|error| {
         log::error!("{error}; rebooting");
         power::Power::Reboot
     });

@@ -1,4 +1,5 @@
-//! The top of the cgroup v2 tree: controllers switched on, `/init` for PID 1, `/daemon` for the system daemon. What lies
+//! The top of the cgroup v2 tree: controllers switched on, `/init` for PID 1, `/daemon` for the system daemon,
+//! `/debug-shell` for the shell of `hull.debug-shell`. What lies
 //! below `/services` is the daemon's.
 
 use crate::console::Messages;
@@ -12,6 +13,7 @@ const ROOT: &str = "/sys/fs/cgroup";
 pub(crate) enum Group {
     Init,
     Daemon,
+    DebugShell,
 }
 
 impl Group {
@@ -19,7 +21,22 @@ impl Group {
         Path::new(ROOT).join(match self {
             Self::Init => "init",
             Self::Daemon => "daemon",
+            Self::DebugShell => "debug-shell",
         })
+    }
+
+    /// Runs `start` so that what it starts is in the group from its first instruction. Without cgroups it still runs.
+    pub(crate) fn around<T>(self, start: impl FnOnce() -> T) -> T {
+        self.enter_or_warn();
+        let started = start();
+        Self::Init.enter_or_warn();
+        started
+    }
+
+    fn enter_or_warn(self) {
+        if let Err(error) = self.enter() {
+            log::warn!("cannot enter cgroup {self:?}: {error}");
+        }
     }
 
     /// Moves this process into the group; what it starts next is born there.
@@ -37,7 +54,7 @@ impl Group {
 /// but they run: problems are messages.
 pub(crate) fn prepare(messages: &mut Messages) {
     enable_controllers(messages);
-    for group in [Group::Init, Group::Daemon] {
+    for group in [Group::Init, Group::Daemon, Group::DebugShell] {
         if let Err(error) = std::fs::create_dir_all(group.path()) {
             messages.error(format!("cannot make {}: {error}", group.path().display()));
         }

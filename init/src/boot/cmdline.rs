@@ -8,6 +8,7 @@
 //! | `hull.slot=a\|b`, `hull.version=<text>` | what was booted, for reports |
 //! | `hull.state=none\|format` | tmpfs instead of the state partition; format one that cannot be used |
 //! | `hull.rescue`, `hull.debug` | shell before the daemon; verbose |
+//! | `hull.debug-shell=<tty>` | root shell beside everything, in the host's namespaces |
 //!
 //! The first `hull.root`, `hull.verity`, `hull.slot` and `hull.version` win, because a boot loader appends what comes
 //! from outside the signed image. Of the others the last wins.
@@ -56,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) state: StateWish,
     pub(crate) rescue: bool,
     pub(crate) debug: bool,
+    /// Name below `/dev`.
+    pub(crate) debug_shell: Option<String>,
     /// `hull.*` options that are unknown or malformed, as sentences.
     pub(crate) complaints: Vec<String>,
 }
@@ -92,7 +95,10 @@ fn apply(options: &mut Options, key: &str, value: Option<&str>) -> Result<(), St
         ("rescue", Some("0")) => options.rescue = false,
         ("debug", None | Some("1")) => options.debug = true,
         ("debug", Some("0")) => options.debug = false,
-        ("state" | "rescue" | "debug", value) => {
+        ("debug-shell", Some(tty)) if !tty.is_empty() && tty.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            options.debug_shell = Some(tty.to_owned());
+        }
+        ("state" | "rescue" | "debug" | "debug-shell", value) => {
             return Err(format!("hull.{key}={} is not understood and ignored", value.unwrap_or_default()));
         }
         // Belongs to the console service.

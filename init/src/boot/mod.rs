@@ -32,6 +32,7 @@ use crate::console::{self, Messages};
 use crate::error::BootError;
 use cmdline::{Options, StateWish};
 use handover::Handover;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use report::{Report, Times};
 use state::{Slot, State};
 use std::path::Path;
@@ -47,8 +48,8 @@ fn command_line() -> Result<Options, BootError> {
 }
 
 /// Second phase: everything between the exec on the verified root and the daemon's start. Never fails: what is missing
-/// is said in the report and the boot goes on. Returns the fed watchdog.
-pub(crate) fn prepare() -> Feeder {
+/// is said in the report and the boot goes on. Returns the fed watchdog and the terminal of the debug shell.
+pub(crate) fn prepare() -> (Feeder, Option<String>) {
     let handover = handover::receive();
     // Hull's initrd moved these here already; a root started without it has none.
     let missing = if handover.is_some() { &[] } else { &mounts::INITRD[..] };
@@ -84,7 +85,7 @@ pub(crate) fn prepare() -> Feeder {
     }
     let times = Times { state_ready, daemon_started: clock::boottime_us(), ..Times::default() };
     write_report(&options, handover.as_ref(), &state, &mut messages, times);
-    feeder
+    (feeder, options.debug_shell)
 }
 
 fn prepare_state(
@@ -132,14 +133,14 @@ fn write_report(options: &Options, handover: Option<&Handover>, state: &State, m
 
 /// `hull.rescue`: a shell before anything else runs; the boot goes on when it ends.
 fn rescue_shell(feeder: &mut Feeder) {
-    let mut shell = match rescue::shell() {
+    let shell = match rescue::shell() {
         Ok(shell) => shell,
         Err(error) => {
             log::error!("cannot start the rescue shell: {error}");
             return;
         }
     };
-    while let Ok(None) = shell.try_wait() {
+    while let Ok(WaitStatus::StillAlive) = waitpid(shell, Some(WaitPidFlag::WNOHANG)) {
         feeder.tick();
         std::thread::sleep(std::time::Duration::from_millis(200));
     }

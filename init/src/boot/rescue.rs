@@ -2,11 +2,13 @@
 //! tries again (and its boot loader, counting tries, the other slot); in the running system a busybox shell.
 
 use crate::error::{BootError, Consequence};
+use crate::process;
+use nix::errno::Errno;
+use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot};
 use rustix::time::Timespec;
-use std::process::{Child, Command};
 use std::time::Duration;
 
 /// An unattended machine tries again after this; long enough to read the message on a slow remote console.
@@ -62,15 +64,7 @@ fn prompt() -> RebootCommand {
 }
 
 /// A root shell on the system console, with job control on the terminal behind `/dev/console`.
-pub(crate) fn shell() -> std::io::Result<Child> {
+pub(crate) fn shell() -> Result<Pid, Errno> {
     log::warn!("rescue shell on the console; `exit` goes on");
-    let console = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/console");
-    Command::new("/usr/bin/busybox")
-        .args(["setsid", "cttyhack", "/usr/bin/busybox", "sh"])
-        .env_clear()
-        .envs([("PATH", "/usr/bin:/usr/sbin"), ("HOME", "/run"), ("TERM", "linux"), ("PS1", "rescue# ")])
-        .stdin(console()?)
-        .stdout(console()?)
-        .stderr(console()?)
-        .spawn()
+    process::shell("/dev/console", &[c"busybox", c"setsid", c"cttyhack", c"/usr/bin/busybox", c"sh"], c"PS1=rescue# ")
 }

@@ -6,10 +6,11 @@
 //! | [`machine`] | what to do about the daemon (pure) |
 //! | [`message`] | packets of the control channel (pure) |
 //! | [`channel`], [`fd_store`] | the channel and the descriptors left with PID 1 |
-//! | [`daemon`] | starting it |
+//! | [`daemon`], [`debug_shell`] | starting them |
 
 mod channel;
 mod daemon;
+mod debug_shell;
 mod fd_store;
 mod machine;
 mod message;
@@ -21,6 +22,7 @@ use crate::clock::{boottime_us, monotonic};
 use crate::power::Power;
 use channel::Channel;
 use daemon::Daemon;
+use debug_shell::DebugShell;
 use fd_store::FdStore;
 use machine::{Action, Event, Machine};
 use message::Request;
@@ -56,10 +58,11 @@ struct Supervisor {
     epoll: OwnedFd,
     signals: SignalFd,
     ending: Option<Power>,
+    debug_shell: Option<DebugShell>,
 }
 
 /// Runs until the machine is to end, and says how.
-pub(crate) fn run(feeder: &mut Feeder) -> Result<Power, SuperviseError> {
+pub(crate) fn run(feeder: &mut Feeder, debug_shell: Option<String>) -> Result<Power, SuperviseError> {
     // All of them, real-time signals included: each arrives through the descriptor or not at all.
     let all = SigSet::all();
     all.thread_block().map_err(SuperviseError::Signals)?;
@@ -72,8 +75,10 @@ pub(crate) fn run(feeder: &mut Feeder) -> Result<Power, SuperviseError> {
         .and_then(|()| epoll::add(&epoll, channel.ours(), data(CONTROL), epoll::EventFlags::IN))
         .map_err(SuperviseError::Epoll)?;
     let machine = Machine::new(monotonic());
+    let debug_shell = debug_shell.as_deref().map(DebugShell::new);
+    let store = FdStore::new();
     let mut supervisor =
-        Supervisor { machine, channel, store: FdStore::new(), daemon: None, epoll, signals, ending: None };
+        Supervisor { machine, channel, store, daemon: None, epoll, signals, ending: None, debug_shell };
     supervisor.event_loop(feeder)
 }
 
@@ -81,12 +86,16 @@ impl Supervisor {
     fn event_loop(&mut self, feeder: &mut Feeder) -> Result<Power, SuperviseError> {
         loop {
             feeder.tick();
+            self.debug_shell.iter_mut().for_each(DebugShell::tick);
             self.happen(Event::Tick);
             self.flush().map_err(SuperviseError::Epoll)?;
             if let Some(power) = self.ending {
                 return Ok(power);
             }
-            let due = [self.machine.due(), feeder.due()].into_iter().flatten().min();
+            let due = [self.machine.due(), feeder.due(), self.debug_shell.as_ref().and_then(DebugShell::due)]
+                .into_iter()
+                .flatten()
+                .min();
             let timeout = due.map(|due| due.saturating_sub(monotonic()) + Duration::from_millis(1));
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
             let mut events = Vec::with_capacity(2);
@@ -160,6 +169,7 @@ impl Supervisor {
                 self.daemon = None;
                 self.happen(Event::Ended(describe(status)));
             } else {
+                self.debug_shell.iter_mut().for_each(|shell| shell.ended(pid.as_raw_pid()));
                 self.channel.report_exit(pid.as_raw_pid(), status.as_raw(), boottime_us());
             }
         }
