@@ -15,12 +15,14 @@
 //! - `check`: the configuration against the fragments and the `required` and `forbidden` lists
 //! - `entry`: the cache: key, look-up, atomic store
 //! - `recipe`: extract, configure, compile
+//! - `types`: which BPF type information goes in
 //! - `run`: one command with a log and a sign of life
 
 mod check;
 mod entry;
 mod recipe;
 mod run;
+mod types;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ pub(crate) struct Kernel {
 
 /// Builds the kernel from `source_tarball` and the fragments in `config_dir`, or takes it from `cache`.
 ///
-/// `progress` receives one line, without line end, every few seconds. A first build takes about 12 minutes of
+/// `progress` receives one line, without line end, every few seconds. A first build takes about 20 minutes of
 /// processor time and 3 GB of disk below `cache`, which are free again afterwards.
 ///
 /// # Errors
