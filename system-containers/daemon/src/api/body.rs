@@ -77,6 +77,12 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     }
 }
 
+/// Takes a request's body nobody wants: a client that is still sending would not read the answer.
+pub async fn discard(body: Incoming) {
+    // What is longer than any legitimate body is cut off with the connection.
+    Limited::new(body, MAX_REQUEST).collect().await.ok();
+}
+
 /// Reads a JSON request; an empty body is `T`'s default.
 pub async fn read<T: DeserializeOwned + Default>(body: Incoming) -> Result<T, ApiError> {
     let bytes = Limited::new(body, MAX_REQUEST).collect().await.map_err(|error| ApiError::bad(error.to_string()))?;

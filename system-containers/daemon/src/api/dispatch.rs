@@ -72,6 +72,10 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::ExecResize(id) => exec::resize(api, &id, &query),
         Route::Status => Ok(body::json(ok, &crate::status::gather(system))),
         Route::Power => hull::power(system, body::read(request.into_body()).await?),
-        Route::Unsupported => Err(ApiError::unsupported(&format!("{} {}", request.method(), request.uri().path()))),
+        Route::Unsupported => {
+            let what = format!("{} {}", request.method(), request.uri().path());
+            body::discard(request.into_body()).await;
+            Err(ApiError::unsupported(&what))
+        }
     }
 }

@@ -16,11 +16,13 @@ use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 
@@ -141,6 +143,8 @@ pub fn resize(api: &Api, id: &str, query: &Query) -> Result<Answer, ApiError> {
 struct Attached {
     input: Option<Rc<Sink>>,
     outputs: Vec<(Option<u8>, Source)>,
+    /// Somebody types at a terminal: without input it has lost its user.
+    typed_at: bool,
 }
 
 /// `POST /exec/{id}/start`: answers 101 and hands the connection over, or runs it detached.
@@ -154,27 +158,29 @@ pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> R
         ));
     }
     let launched = launch(api, &service, command, &wanted, options.detach).await;
-    let (running, attached) = launched.map_err(|error| {
-        // Docker's codes: not found 127, cannot be executed 126; clients pass them on.
-        set_phase(api, id, Phase::Ended(127));
-        ApiError::bad(format!("exec failed: {error}"))
-    })?;
-    if let Ok(session) = api.sessions.borrow_mut().get(id) {
-        session.pid = running.started.pid.as_raw_nonzero().get();
-        session.terminal = attached.input.clone().filter(|_| wanted.tty);
+    if let Err(error) = &launched {
+        set_phase(api, id, Phase::Ended(failure_code(error)));
     }
     let (shared, id) = (Rc::clone(api), id.to_owned());
     let Some(upgrade) = upgrade.filter(|_| !options.detach) else {
+        let (running, _) = launched.map_err(|error| ApiError::bad(format!("exec failed: {error}")))?;
+        record(api, &id, &running, None);
         tokio::task::spawn_local(async move { finish(&shared, &id, running).await });
         return Ok(body::empty(StatusCode::OK));
     };
+    if let Ok((running, attached)) = &launched {
+        record(api, &id, running, attached.input.clone().filter(|_| wanted.tty));
+    }
     tokio::task::spawn_local(async move {
-        match upgrade.await {
-            Ok(connection) => converse(&shared, &id, running, attached, TokioIo::new(connection)).await,
-            Err(error) => {
+        let connection = upgrade.await.map(TokioIo::new);
+        match (connection, launched) {
+            (Ok(connection), Ok((running, attached))) => converse(&shared, &id, running, attached, connection).await,
+            (Ok(connection), Err(error)) => apologize(connection, &error, wanted.tty).await,
+            (Err(error), launched) => {
                 log::debug!("exec: {error}");
-                drop(attached);
-                finish(&shared, &id, running).await;
+                if let Ok((running, _)) = launched {
+                    finish(&shared, &id, running).await;
+                }
             }
         }
     });
@@ -184,6 +190,32 @@ pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> R
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("tcp"));
     Ok(answer)
+}
+
+fn record(api: &Api, id: &str, running: &Running, terminal: Option<Rc<Sink>>) {
+    if let Ok(session) = api.sessions.borrow_mut().get(id) {
+        session.pid = running.started.pid.as_raw_nonzero().get();
+        session.terminal = terminal;
+    }
+}
+
+/// What shells and Docker say: 127 for a program that is not there, 126 for one that cannot be run.
+fn failure_code(error: &io::Error) -> i32 {
+    let start = error.get_ref().and_then(|inner| inner.downcast_ref::<hull_runtime::StartError>());
+    if start.is_some_and(|start| start.errno == Errno::NOENT.raw_os_error()) { 127 } else { 126 }
+}
+
+/// Docker's clients show what comes over the connection, and ask for the exit code afterwards.
+async fn apologize<S: AsyncWrite + Unpin>(mut stream: S, error: &io::Error, tty: bool) {
+    let text = format!("exec failed: {error}\r\n");
+    let bytes = if tty { text.into_bytes().into() } else { frame(STDERR, text.as_bytes()) };
+    let sent = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await
+    };
+    if let Err(error) = sent.await {
+        log::debug!("exec: {error}");
+    }
 }
 
 fn prepare(api: &Api, id: &str, options: &model::Start) -> Result<(String, Command, model::Create), ApiError> {
@@ -215,7 +247,7 @@ async fn launch(
 ) -> io::Result<(Running, Attached)> {
     let null = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from);
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
-    let mut attached = Attached { input: None, outputs: Vec::new() };
+    let mut attached = Attached { input: None, outputs: Vec::new(), typed_at: wanted.tty && wanted.attach_stdin };
     let mut stdio = [null()?, null()?, null()?];
     if !detach && !wanted.tty {
         if wanted.attach_stdin {
@@ -247,52 +279,58 @@ where
 {
     let (mut reader, writer) = tokio::io::split(stream);
     let writer = Rc::new(Mutex::new(writer));
-    let Attached { input, outputs } = attached;
-    let terminal = outputs.iter().any(|(stream, _)| stream.is_none());
-    let feed = async {
-        let mut buffer = [0; PIECE];
-        while let Ok(length @ 1..) = reader.read(&mut buffer).await {
-            match &input {
-                Some(input) if input.write_all(&buffer[..length]).await.is_err() => break,
-                _ => {}
-            }
-        }
-        // The client's end of input is the process's; a terminal stays for output.
-        drop(input);
-    };
+    let Attached { input, outputs, typed_at } = attached;
     let mut copies = tokio::task::JoinSet::new();
     for (number, output) in outputs {
         copies.spawn_local(copy(number, output, Rc::clone(&writer)));
     }
-    let copied = async {
-        while copies.join_next().await.is_some() {}
-        if let Ok(session) = api.sessions.borrow_mut().get(id) {
-            session.terminal = None;
-        }
-        finish(api, id, running).await;
-    };
-    tokio::pin!(feed, copied);
-    tokio::select! {
-        () = &mut copied => {}
-        () = &mut feed => {
-            if terminal {
-                // The client has gone: the terminal hangs up when its last descriptor is closed below.
-                tokio::select! {
-                    () = &mut copied => {}
-                    () = tokio::time::sleep(HANG_UP) => {}
+    {
+        let feed = feed(&mut reader, input);
+        let copied = async {
+            while copies.join_next().await.is_some() {}
+            finish(api, id, running).await;
+        };
+        tokio::pin!(feed, copied);
+        tokio::select! {
+            () = &mut copied => {}
+            () = &mut feed => {
+                // The end of a terminal's input is a client that is gone: it hangs up when its descriptors are closed.
+                let patience = if typed_at { HANG_UP } else { Duration::MAX };
+                if tokio::time::timeout(patience, &mut copied).await.is_err() {
+                    log::debug!("exec: the client of {id} is gone");
                 }
-            } else {
-                copied.await;
             }
         }
     }
+    set_terminal(api, id, None);
     if let Err(error) = writer.lock().await.shutdown().await {
         log::debug!("exec: {error}");
     }
+    // Input nobody read would make the kernel reset the connection, and the client lose the last output.
+    tokio::time::timeout(FAREWELL, feed(&mut reader, None)).await.ok();
 }
 
+/// Copies the client's input to the process, or nowhere, until it ends.
+async fn feed<R: AsyncRead + Unpin>(reader: &mut R, input: Option<Rc<Sink>>) {
+    let mut buffer = [0; PIECE];
+    while let Ok(length @ 1..) = reader.read(&mut buffer).await {
+        match &input {
+            Some(input) if input.write_all(&buffer[..length]).await.is_err() => break,
+            _ => {}
+        }
+    }
+}
+
+fn set_terminal(api: &Api, id: &str, terminal: Option<Rc<Sink>>) {
+    if let Ok(session) = api.sessions.borrow_mut().get(id) {
+        session.terminal = terminal;
+    }
+}
+
+/// Time a client gets to close its side after the process has ended.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Time a process on a terminal gets to end by itself after its client has gone.
-const HANG_UP: std::time::Duration = std::time::Duration::from_millis(500);
+const HANG_UP: Duration = Duration::from_millis(500);
 
 async fn copy<W: AsyncWrite + Unpin>(number: Option<u8>, output: Source, writer: Rc<Mutex<W>>) {
     let mut buffer = [0; PIECE];

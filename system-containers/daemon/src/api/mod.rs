@@ -10,12 +10,13 @@
 //! | [`server`] | sockets and connections |
 //! | [`dispatch`] | routes to answers |
 //! | [`body`], [`error`] | answers |
-//! | [`model`] | JSON shapes |
+//! | [`model`], [`describe`] | JSON shapes, and services in them |
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`logs`] | the endpoints |
 //! | [`stream`] | hijacked connections and multiplexed frames |
 
 pub mod body;
 pub mod containers;
+pub mod describe;
 pub mod dispatch;
 pub mod engine;
 pub mod error;

@@ -305,6 +305,12 @@ mod tests {
         written.changed().await.unwrap();
         assert_eq!(texts(&collector, "a"), ["one", "two"]);
         assert_eq!(collector.last_line("a").as_deref(), Some("two"));
+        // Written comes before taken off the pipe.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while rustix::io::ioctl_fionread(&kept).unwrap() != 3 {
+            assert!(std::time::Instant::now() < deadline, "the written lines stay in the pipe");
+            tokio::task::yield_now().await;
+        }
         // As if the daemon died here: a second collector takes over the kept descriptor.
         let mut rest = [0; 16];
         let length = rustix::io::read(&kept, &mut rest).unwrap();

@@ -47,6 +47,7 @@ fn root_docker_clients_find_what_they_read() {
         ("GET", "/containers/none/json", 404, "No such container: none"),
         ("POST", "/containers/create", 501, "POST /containers/create is not supported by the system daemon"),
         ("POST", "/containers/a/kill?signal=NOPE", 400, "\"NOPE\" is no signal"),
+        ("POST", "/containers/prune", 501, "POST /containers/prune is not supported by the system daemon"),
         ("GET", "/exec/none/json", 404, "No such exec instance: none"),
     ] {
         let answer = request(&world.socket(), method, path, "").unwrap();
@@ -117,6 +118,17 @@ fn root_exec_with_a_terminal_is_resized() {
     stream.read_to_string(&mut text).unwrap();
     assert!(text.contains("33 77"), "{text}");
     assert_eq!(get(&world, &format!("/exec/{id}/json"))["ExitCode"], 4);
+}
+
+#[test]
+fn root_exec_of_a_missing_program_says_so() {
+    let world = boot("");
+    let id = create(&world, &json!({ "AttachStdout": true, "AttachStderr": true, "Cmd": ["/bin/absent"] }));
+    let mut bytes = Vec::new();
+    hijack(&world.socket(), &format!("/exec/{id}/start"), "{}").unwrap().read_to_end(&mut bytes).unwrap();
+    let text = &frames(&bytes)[0].1;
+    assert!(text.contains("/bin/absent") && text.contains("No such file"), "{text}");
+    assert_eq!(get(&world, &format!("/exec/{id}/json"))["ExitCode"], 127);
 }
 
 #[test]

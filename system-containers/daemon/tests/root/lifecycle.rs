@@ -20,7 +20,8 @@ fn root_services_start_in_order_and_the_boot_completes() {
         "third",
         &World::script("requires = [\"second\"]", FOREVER, "[ready]\nprobe = { exec = [\"/bin/busybox\", \"true\"] }"),
     );
-    world.service("alone", &World::script("", FOREVER, ""));
+    let mark = format!("echo > /run/up; {FOREVER}");
+    world.service("alone", &World::script("", &mark, "[ready]\nprobe = { path = \"/run/up\" }"));
     world.init.boot();
     let third = world.until_state("third", "ready");
     let status = world.status().unwrap();
