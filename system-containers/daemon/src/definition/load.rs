@@ -118,6 +118,17 @@ mod tests {
     }
 
     #[test]
+    fn the_services_of_this_system_are_valid() {
+        let found = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../services")).unwrap();
+        assert_eq!(found.broken, []);
+        let edges = found.services.iter().map(|(name, service)| {
+            let (after, requires) = (service.after.clone(), service.requires.clone());
+            (name.clone(), crate::definition::graph::Edges { after, requires })
+        });
+        assert_eq!(crate::definition::graph::build(&edges.collect()).1, []);
+    }
+
+    #[test]
     fn signals() {
         use nix::sys::signal::Signal;
         for (text, signal) in [
