@@ -33,7 +33,7 @@ pub fn load(folder: &Path) -> std::io::Result<Definitions> {
             Ok(text) => {
                 hull_service::parse(&file.to_string_lossy(), &text).map_err(|error| one_line(&error.to_string()))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) if is_absent(&error) => continue,
             Err(error) => Err(format!("{}: {error}", file.display())),
         };
         match parsed.and_then(|service| check(&name, service)) {
@@ -43,6 +43,11 @@ pub fn load(folder: &Path) -> std::io::Result<Definitions> {
     }
     definitions.broken.sort_by(|one, other| one.service.cmp(&other.service));
     Ok(definitions)
+}
+
+/// No such file, or a plain file where a service's folder would be.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// A TOML error is a picture of several lines: place first, reason last.
@@ -108,6 +113,7 @@ mod tests {
         write(folder.path(), "cap", &format!("{GOOD}[security]\ncapabilities = [\"NOPE\"]\n"));
         write(folder.path(), "tty", &format!("{GOOD}tty = \"/dev/tty1\"\n"));
         std::fs::create_dir(folder.path().join("not-a-service")).unwrap();
+        std::fs::write(folder.path().join("README"), "").unwrap();
         let found = load(folder.path()).unwrap();
         assert_eq!(found.services.keys().collect::<Vec<_>>(), ["good"]);
         let broken: Vec<_> = found.broken.iter().map(|broken| broken.service.as_str()).collect();

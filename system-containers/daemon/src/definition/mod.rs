@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`load`] | `/services/*/service.toml` to [`Service`](hull_service::Service) values |
+//! | [`mod@load`] | `/services/*/service.toml` to [`Service`](hull_service::Service) values |
 //! | [`graph`] | cycles, unknown names, stop order; pure |
 
 pub mod graph;

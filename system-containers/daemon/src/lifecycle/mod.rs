@@ -8,7 +8,7 @@
 //! | [`record`] | what outlives the daemon: `state.json` |
 //! | [`process`] | identity of a process by pid and start time |
 //! | [`reaper`] | exits reported by PID 1, matched with those who wait |
-//! | [`unit`] | one service: definition, machine, tasks |
+//! | [`mod@unit`] | one service: definition, machine, tasks |
 //! | [`system`] | all of them, shared by supervisor and API |
 //! | [`supervise`] | the loop: events to machines, actions to tasks |
 //! | [`start`], [`end`] | making a container, clearing one away |

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`reports`] | the files others write |
 //! | [`model`] | the answer |
-//! | [`gather`] | the answer from the running system |
+//! | [`mod@gather`] | the answer from the running system |
 
 pub mod gather;
 pub mod model;
