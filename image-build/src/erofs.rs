@@ -14,11 +14,27 @@ use std::path::Path;
 /// Block size of erofs, verity data and verity hashes: the page size, the only one the kernel mounts everywhere.
 pub(crate) const BLOCK: u64 = 4096;
 
-/// Compressors in the order of mkfs.erofs's `-z`; [`HINTS`] refers to their places.
-///
-/// zstd by default: half the time of lzma to read, a tenth more space. The engine's big programs are read at every
-/// boot on the way to a working Docker; lz4hc is decompressed several times faster.
-const COMPRESSORS: &str = "zstd,level=12:lz4hc,level=12";
+/// How much time goes into compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// For images that are tried once and thrown away: a fifth of the time, 6 % larger.
+    Quick,
+    /// For images that are kept.
+    Full,
+}
+
+impl Effort {
+    /// Compressors in the order of mkfs.erofs's `-z`; [`HINTS`] refers to their places.
+    ///
+    /// zstd by default: half the time of lzma to read, a tenth more space. The engine's big programs are read at every
+    /// boot on the way to a working Docker; lz4hc is decompressed several times faster.
+    fn compressors(self) -> &'static str {
+        match self {
+            Self::Quick => "zstd,level=3:lz4hc,level=3",
+            Self::Full => "zstd,level=9:lz4hc,level=9",
+        }
+    }
+}
 /// Bytes compressed together at most: larger saves space and costs reads of a few pages more time.
 const CLUSTER: u32 = 65536;
 /// Files that depart from the default: place of the compressor, and a regular expression over the path.
@@ -38,8 +54,22 @@ pub(crate) struct Verity {
     pub(crate) root_hash: String,
 }
 
-/// Makes an erofs image of `folder` at `image`, without the paths that match one of `without`. `time` stamps all files.
-pub(crate) fn make(tools: &Tools, folder: &Path, image: &Path, time: u64, without: &[&str]) -> Result<u64> {
+/// An erofs image to make.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recipe<'a> {
+    /// The root as a folder.
+    pub(crate) folder: &'a Path,
+    /// Stamp of all files, seconds since 1970.
+    pub(crate) time: u64,
+    /// Time spent.
+    pub(crate) effort: Effort,
+    /// Regular expressions over paths that are left out.
+    pub(crate) without: &'a [&'a str],
+}
+
+/// Makes the erofs `image` and returns its size in bytes.
+pub(crate) fn make(tools: &Tools, recipe: &Recipe<'_>, image: &Path) -> Result<u64> {
+    let Recipe { folder, time, effort, without } = *recipe;
     let hints = image.with_extension("hints");
     let lines: String =
         HINTS.iter().map(|(compressor, pattern)| format!("{CLUSTER} {compressor} {pattern}\n")).collect();
@@ -47,7 +77,7 @@ pub(crate) fn make(tools: &Tools, folder: &Path, image: &Path, time: u64, withou
     let mut command = tools.command("usr/bin/mkfs.erofs");
     command
         .args(["--quiet", "--all-root", "--all-time", "-x-1"])
-        .arg(format!("-z{COMPRESSORS}"))
+        .arg(format!("-z{}", effort.compressors()))
         .arg(format!("-C{CLUSTER}"))
         .arg(format!("--compress-hints={}", hints.display()))
         .arg(format!("-T{time}"))

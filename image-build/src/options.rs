@@ -17,6 +17,7 @@ verbs
 options
   --output DIR         default: build/ of the checkout
   --mirror MIRROR      Debian mirror or sources.list line; default: $MIRROR, else mmdebstrap's own
+  --quick              compress less: for an image to try once
   --refresh            look for newer packages, even though there is a package tree
 ";
 
@@ -48,19 +49,22 @@ pub(crate) struct Options {
     pub(crate) mirror: Option<String>,
     /// Look for newer packages.
     pub(crate) refresh: bool,
+    /// Compress less.
+    pub(crate) quick: bool,
 }
 
 /// Parses arguments without the program's name; `mirror` is the environment's.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>, mirror: Option<String>) -> Result<Options> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut options =
-        Options { verb: Verb::Help, output: None, mirror: mirror.filter(|text| !text.is_empty()), refresh: false };
+    let mirror = mirror.filter(|text| !text.is_empty());
+    let mut options = Options { verb: Verb::Help, output: None, mirror, refresh: false, quick: false };
     let mut verb = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Long("output") => options.output = Some(parser.value()?.into()),
             Long("mirror") => options.mirror = Some(parser.value()?.string()?),
+            Long("quick") => options.quick = true,
             Long("refresh") => options.refresh = true,
             Long("help") | Short('h') => verb = Some(Verb::Help),
             Value(value) if verb.is_none() => verb = Some(verb_of(&value.string()?)?),
@@ -95,8 +99,13 @@ mod tests {
     #[test]
     fn verbs_and_options() {
         let options = parse_words("image --output out --refresh", Some("http://m")).unwrap();
-        let expected =
-            Options { verb: Verb::Image, output: Some("out".into()), mirror: Some("http://m".into()), refresh: true };
+        let expected = Options {
+            verb: Verb::Image,
+            output: Some("out".into()),
+            mirror: Some("http://m".into()),
+            refresh: true,
+            quick: false,
+        };
         assert_eq!(options, expected);
         assert_eq!(parse_words("kernel --mirror a", Some("b")).unwrap().mirror.as_deref(), Some("a"));
         assert_eq!(parse_words("kernel", Some("")).unwrap().mirror, None);

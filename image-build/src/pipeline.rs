@@ -63,7 +63,9 @@ fn image(layout: &Layout, options: &Options) -> Result<()> {
 fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Path) -> Result<Manifest> {
     let size = |path: &Path| fs::metadata(path).map(|meta| meta.len()).with_context(|| format!("{}", path.display()));
     let scratch = layout.output("scratch");
-    let base_root = erofs::make(&inputs.tools, &assembled.root_folder, &scratch, inputs.time, &ENGINE)?;
+    let (time, effort) = (inputs.time, inputs.effort);
+    let recipe = erofs::Recipe { folder: &assembled.root_folder, time, effort, without: &ENGINE };
+    let base_root = erofs::make(&inputs.tools, &recipe, &scratch)?;
     let mut compress = inputs.tools.command("usr/bin/zstd");
     run_tool(compress.args(["--quiet", "--force", "-9", "-T0", "-o"]).args([&scratch, raw]))?;
     let image_zstd = size(&scratch)?;

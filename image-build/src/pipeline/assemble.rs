@@ -4,7 +4,7 @@ use super::inputs::{Inputs, VERSION};
 use crate::boot::{cmdline, grub, initrd, uki};
 use crate::disk::partitions::{Disk, SECTOR};
 use crate::disk::write::{self, Content};
-use crate::erofs::{self, Verity};
+use crate::erofs::{self, Recipe, Verity};
 use crate::progress::step;
 use crate::root::plan::RootPlan;
 use crate::root::recipe::Sources;
@@ -37,7 +37,10 @@ pub(crate) fn assemble(inputs: &Inputs, folder: &Path, raw: &Path) -> Result<Ass
     let root_folder = folder.join("root");
     step("root file system: files", || crate::root::write::write(&plan, &root_folder))?;
     let root_image = folder.join("root.erofs");
-    step("erofs", || erofs::make(&inputs.tools, &root_folder, &root_image, inputs.time, &[]))?;
+    step("erofs", || {
+        let recipe = Recipe { folder: &root_folder, time: inputs.time, effort: inputs.effort, without: &[] };
+        erofs::make(&inputs.tools, &recipe, &root_image)
+    })?;
     let verity = step("hash tree", || erofs::add_verity(&inputs.tools, &root_image))?;
     let initrd = folder.join("initrd");
     step("initrd", || initrd::make(&inputs.tools, &inputs.binaries["init"], &initrd))?;

@@ -1,6 +1,7 @@
 //! Everything the image is made of: packages, kernel, binaries, definitions.
 
 use crate::binaries;
+use crate::erofs::Effort;
 use crate::kernel::{self, Kernel};
 use crate::layout::Layout;
 use crate::manifest::Carried;
@@ -42,6 +43,8 @@ pub(crate) struct Inputs {
     pub(crate) services: Vec<Definition>,
     /// Stamp of every file, seconds since 1970: `SOURCE_DATE_EPOCH`, else that of the newest packaged file.
     pub(crate) time: u64,
+    /// Time spent on compression.
+    pub(crate) effort: Effort,
 }
 
 impl Inputs {
@@ -60,8 +63,9 @@ impl Inputs {
             Err(_) => packages.index.newest,
         };
         let tree = Tree::scan(&packages.root)?;
+        let effort = if options.quick { Effort::Quick } else { Effort::Full };
         let tools = Tools::new(&packages.root);
-        Ok(Self { packages, tree, tools, kernel, kernel_source, binaries, host, services, time })
+        Ok(Self { packages, tree, tools, kernel, kernel_source, binaries, host, services, time, effort })
     }
 }
 
