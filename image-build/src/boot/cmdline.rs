@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_and_verity_are_named() {
+    fn names_root_and_verity() {
         let verity =
             Verity { data_blocks: 7, salt: "5a".into(), root_hash: "00112233445566778899aabbccddeeff".repeat(2) };
         let line = command_line(&Guid::from_hex(&verity.root_hash), &verity, "0.1.0");

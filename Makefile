@@ -1,0 +1,53 @@
+# Verbs of this repository; `make help` lists them. What they do is in image-build/ and qemu-tests/.
+
+USER_DATA = examples/web.yaml
+FIRMWARE = uefi
+MEMORY = 2048
+PORTS =
+NETWORK = isolated
+FRESH =
+MIRROR =
+QUICK =
+SCENARIOS =
+
+IMAGE = build/hull-x86_64.raw
+BUILDER = MIRROR='$(MIRROR)' cargo run --quiet --release --package hull-image-build --
+VM = cargo run --quiet --release --package hull-qemu-tests --bin
+
+help: ## this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@echo 'Variables: USER_DATA=file FIRMWARE=uefi|bios MEMORY=MiB PORTS=host:guest,… NETWORK=isolated|open FRESH=1 (run),'
+	@echo '           QUICK=1 (image: compress less), MIRROR=… (packages), SCENARIOS="…" (vm-tests)'
+
+run: setup image ## boot the image in QEMU on USER_DATA, console on this terminal
+	$(VM) vm -- run --image $(IMAGE) --user-data '$(USER_DATA)' --firmware $(FIRMWARE) --memory $(MEMORY) \
+	    --network $(NETWORK) --ports '$(PORTS)' $(if $(FRESH),--fresh)
+
+image: setup ## build/hull-x86_64.raw, .qcow2 and image.json
+	$(BUILDER) image $(if $(QUICK),--quick)
+
+test: setup ## everything: host, root, image and VM tests
+	@.ci/test
+
+vm-tests: image ## VM tests; SCENARIOS="name …" for some of them
+	$(VM) vm-tests -- $(SCENARIOS)
+
+bench: image ## boot times, memory and sizes beside a bare kernel with Docker
+	$(VM) vm-bench
+
+check: setup ## format, lints and documentation
+	cargo fmt --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps --document-private-items
+	$(BUILDER) check-config
+
+setup: ## install what is missing on this machine, saying what and why
+	@image-build/setup
+
+update-packages: setup ## take newer Debian packages into the next image
+	$(BUILDER) packages --refresh
+
+clean: ## remove build/ and target/; downloads and kernels stay in the cache
+	rm -rf build target
+
+.PHONY: help run image test vm-tests bench check setup update-packages clean
