@@ -1,10 +1,12 @@
-//! The root folder to an erofs image (mkfs.erofs(1)) and the verity tree behind it (veritysetup(8)).
+//! The root folder to an erofs image (mkfs.erofs(1)) and its verity tree (veritysetup(8)), two files.
 //!
+//! They lie one behind the other in the slot:
 //! ```text
 //! 0                  data_blocks × 4096        + 4096
-//! | erofs            | verity superblock       | hash tree, root last level first |
+//! | erofs            | verity superblock       | hash tree |
 //! ```
 
+use crate::root::plan::{Entry, RootPlan};
 use crate::tools::{Tools, run};
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -40,6 +42,7 @@ const CLUSTER: u32 = 65536;
 /// Files that depart from the default: place of the compressor, and a regular expression over the path.
 const HINTS: [(u32, &str); 1] = [(1, "/usr/s?bin/(dockerd|containerd|docker-proxy|containerd-shim-runc-v2)$")];
 
+const MKFS: &str = "usr/bin/mkfs.erofs";
 /// Fixed: the root hash tells images apart.
 const UUID: &str = "48554c4c-0000-4000-8000-000000000001";
 
@@ -57,7 +60,9 @@ pub(crate) struct Verity {
 /// An erofs image to make.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recipe<'a> {
-    /// The root as a folder.
+    /// The root as a plan.
+    pub(crate) plan: &'a RootPlan,
+    /// The plan carried out.
     pub(crate) folder: &'a Path,
     /// Stamp of all files, seconds since 1970.
     pub(crate) time: u64,
@@ -67,14 +72,47 @@ pub(crate) struct Recipe<'a> {
     pub(crate) without: &'a [&'a str],
 }
 
-/// Makes the erofs `image` and returns its size in bytes.
+impl Recipe<'_> {
+    /// Hash of everything that decides what comes out, in hexadecimal digits.
+    fn key(&self, tools: &Tools) -> Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(sha256(&tools.file(MKFS))?);
+        let settings = (self.time, self.effort.compressors(), self.without, CLUSTER, HINTS, UUID);
+        hash.update(format!("{settings:?}"));
+        for (path, entry) in self.plan.entries() {
+            hash.update(format!("{path} {entry:?} "));
+            if let Entry::File { origin, .. } = entry {
+                hash.update(sha256(origin)?);
+            }
+        }
+        Ok(hex(&hash.finalize()))
+    }
+}
+
+/// Makes the erofs `image` and returns its size in bytes. One made of the same things before is kept: `image`.key
+/// tells.
 pub(crate) fn make(tools: &Tools, recipe: &Recipe<'_>, image: &Path) -> Result<u64> {
-    let Recipe { folder, time, effort, without } = *recipe;
+    let key_file = image.with_extension("key");
+    let key = recipe.key(tools)?;
+    if !image.exists() || fs::read_to_string(&key_file).ok().as_deref() != Some(&key) {
+        if key_file.exists() {
+            fs::remove_file(&key_file)?;
+        }
+        run_mkfs(tools, recipe, image)?;
+        fs::write(&key_file, &key)?;
+    }
+    let size = fs::metadata(image)?.len();
+    ensure!(size % BLOCK == 0, "{} is not a whole number of blocks", image.display());
+    Ok(size)
+}
+
+fn run_mkfs(tools: &Tools, recipe: &Recipe<'_>, image: &Path) -> Result<()> {
+    let Recipe { folder, time, effort, without, .. } = *recipe;
     let hints = image.with_extension("hints");
     let lines: String =
         HINTS.iter().map(|(compressor, pattern)| format!("{CLUSTER} {compressor} {pattern}\n")).collect();
     fs::write(&hints, lines)?;
-    let mut command = tools.command("usr/bin/mkfs.erofs");
+    let mut command = tools.command(MKFS);
     command
         .args(["--quiet", "--all-root", "--all-time", "-x-1"])
         .arg(format!("-z{}", effort.compressors()))
@@ -90,13 +128,14 @@ pub(crate) fn make(tools: &Tools, recipe: &Recipe<'_>, image: &Path) -> Result<u
     }
     run(&mut command)?;
     fs::remove_file(&hints)?;
-    let size = fs::metadata(image)?.len();
-    ensure!(size % BLOCK == 0, "{} is not a whole number of blocks", image.display());
-    Ok(size)
+    Ok(())
 }
 
-/// Appends superblock and hash tree to `image`.
-pub(crate) fn add_verity(tools: &Tools, image: &Path) -> Result<Verity> {
+/// Makes superblock and hash tree of `image` in the file `tree`.
+pub(crate) fn make_verity(tools: &Tools, image: &Path, tree: &Path) -> Result<Verity> {
+    if tree.exists() {
+        fs::remove_file(tree)?;
+    }
     let size = fs::metadata(image)?.len();
     let digest = sha256(image)?;
     // The salt needs no secrecy; derived from the content it keeps two builds equal and two versions apart.
@@ -105,10 +144,9 @@ pub(crate) fn add_verity(tools: &Tools, image: &Path) -> Result<Verity> {
     command
         .args(["format", "--hash=sha256", "--format=1", "--data-block-size=4096", "--hash-block-size=4096"])
         .arg(format!("--data-blocks={}", size / BLOCK))
-        .arg(format!("--hash-offset={size}"))
         .arg(format!("--salt={salt}"))
         .arg(format!("--uuid={UUID}"))
-        .args([image, image]);
+        .args([image, tree]);
     let output = run(&mut command)?;
     let root_hash = root_hash(&String::from_utf8_lossy(&output))?;
     Ok(Verity { data_blocks: size / BLOCK, salt, root_hash })

@@ -62,10 +62,11 @@ fn image(layout: &Layout, options: &Options) -> Result<()> {
 
 fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Path) -> Result<Manifest> {
     let size = |path: &Path| fs::metadata(path).map(|meta| meta.len()).with_context(|| format!("{}", path.display()));
-    let scratch = layout.output("scratch");
     let (time, effort) = (inputs.time, inputs.effort);
-    let recipe = erofs::Recipe { folder: &assembled.root_folder, time, effort, without: &ENGINE };
-    let base_root = erofs::make(&inputs.tools, &recipe, &scratch)?;
+    let recipe =
+        erofs::Recipe { plan: &assembled.plan, folder: &assembled.root_folder, time, effort, without: &ENGINE };
+    let base_root = erofs::make(&inputs.tools, &recipe, &layout.output("base.erofs"))?;
+    let scratch = layout.output("scratch.zst");
     let mut compress = inputs.tools.command("usr/bin/zstd");
     run_tool(compress.args(["--quiet", "--force", "-9", "-T0", "-o"]).args([&scratch, raw]))?;
     let image_zstd = size(&scratch)?;
@@ -79,7 +80,7 @@ fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Pa
         base_root,
         engine: root.saturating_sub(base_root),
         root,
-        verity: size(&assembled.root_image)? - root,
+        verity: size(&assembled.hash_tree)?,
         base: kernel + initrd + base_root,
         image_zstd,
     };

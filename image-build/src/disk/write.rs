@@ -18,8 +18,8 @@ pub(crate) struct Content<'a> {
     pub(crate) core: &'a [u8],
     /// Files of the ESP.
     pub(crate) esp: &'a [EspFile<'a>],
-    /// erofs with its hash tree.
-    pub(crate) root: &'a Path,
+    /// erofs and behind it, its hash tree.
+    pub(crate) root: [&'a Path; 2],
     /// Stamp of all files, seconds since 1970.
     pub(crate) time: u64,
 }
@@ -43,8 +43,8 @@ pub(crate) fn write(disk: &Disk, content: &Content<'_>, path: &Path) -> Result<(
     file.write_all(content.boot_code)?;
     write_part(&mut file, &disk.bios, &mut &*content.core)?;
     esp::write(path, &disk.esp, content.esp, content.time)?;
-    let mut root = File::open(content.root).with_context(|| format!("{}", content.root.display()))?;
-    write_part(&mut file, &disk.root, &mut root)
+    let [root, hash_tree] = content.root.map(|path| File::open(path).with_context(|| format!("{}", path.display())));
+    write_part(&mut file, &disk.root, &mut root?.chain(hash_tree?))
 }
 
 fn write_table(disk: &Disk, file: &mut File) -> Result<()> {
@@ -99,12 +99,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         std::fs::write(&root, [b"x".repeat(10), vec![0; 2 * PIECE], b"end".to_vec()].concat()).unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::write(&tree, "tree").unwrap();
         let disk = Disk::new(&"12".repeat(32));
         let content = Content {
             boot_code: &[7; BOOT_CODE],
             core: &[8; 700],
             esp: &[("d/a", vec![1])],
-            root: &root,
+            root: [&root, &tree],
             time: 1_700_000_000,
         };
         let image = dir.path().join("disk.raw");
@@ -132,7 +134,7 @@ mod tests {
         assert_eq!(at(0, BOOT_CODE), [7; BOOT_CODE]);
         assert_eq!(at(510, 2), [0x55, 0xaa]);
         assert_eq!(at(disk.bios.start + 699, 2), [8, 0]);
-        assert_eq!(at(disk.root.start + 10 + 2 * PIECE as u64, 3), *b"end");
+        assert_eq!(at(disk.root.start + 10 + 2 * PIECE as u64, 7), *b"endtree");
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) struct Assembled {
     pub(crate) plan: RootPlan,
     /// The root as a folder.
     pub(crate) root_folder: PathBuf,
-    /// erofs and hash tree.
-    pub(crate) root_image: PathBuf,
+    /// Verity superblock and hash tree.
+    pub(crate) hash_tree: PathBuf,
     /// Parameters of the hash tree.
     pub(crate) verity: Verity,
     /// Compressed initrd.
@@ -38,14 +38,16 @@ pub(crate) fn assemble(inputs: &Inputs, folder: &Path, raw: &Path) -> Result<Ass
     step("root file system: files", || crate::root::write::write(&plan, &root_folder))?;
     let root_image = folder.join("root.erofs");
     step("erofs", || {
-        let recipe = Recipe { folder: &root_folder, time: inputs.time, effort: inputs.effort, without: &[] };
+        let recipe =
+            Recipe { plan: &plan, folder: &root_folder, time: inputs.time, effort: inputs.effort, without: &[] };
         erofs::make(&inputs.tools, &recipe, &root_image)
     })?;
-    let verity = step("hash tree", || erofs::add_verity(&inputs.tools, &root_image))?;
+    let hash_tree = folder.join("root.verity");
+    let verity = step("hash tree", || erofs::make_verity(&inputs.tools, &root_image, &hash_tree))?;
     let initrd = folder.join("initrd");
     step("initrd", || initrd::make(&inputs.tools, &inputs.binaries["init"], &initrd))?;
-    step("disk", || disk(inputs, folder, &verity, &initrd, &root_image, raw))?;
-    Ok(Assembled { plan, root_folder, root_image, verity, initrd })
+    step("disk", || disk(inputs, folder, &verity, &initrd, [&root_image, &hash_tree], raw))?;
+    Ok(Assembled { plan, root_folder, hash_tree, verity, initrd })
 }
 
 fn plan(inputs: &Inputs) -> Result<RootPlan> {
@@ -56,7 +58,7 @@ fn plan(inputs: &Inputs) -> Result<RootPlan> {
     })
 }
 
-fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root_image: &Path, raw: &Path) -> Result<()> {
+fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&Path; 2], raw: &Path) -> Result<()> {
     let disk = Disk::new(&verity.root_hash);
     let command_line = cmdline::command_line(&disk.root.id, verity, VERSION);
     let stub = inputs.tools.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
@@ -78,6 +80,6 @@ fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root_ima
         ("hull/a/vmlinuz", read(&inputs.kernel.bzimage)?),
         ("loader/loader.conf", LOADER_CONF.as_bytes().to_vec()),
     ];
-    let content = Content { boot_code: &boot_code, core: &core, esp: &esp, root: root_image, time: inputs.time };
+    let content = Content { boot_code: &boot_code, core: &core, esp: &esp, root, time: inputs.time };
     write::write(&disk, &content, raw)
 }
