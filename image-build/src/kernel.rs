@@ -15,14 +15,12 @@
 //! - `check`: the configuration against the fragments and the `required` and `forbidden` lists
 //! - `entry`: the cache: key, look-up, atomic store
 //! - `recipe`: extract, configure, compile
-//! - `types`: which BPF type information goes in
 //! - `run`: one command with a log and a sign of life
 
 mod check;
 mod entry;
 mod recipe;
 mod run;
-mod types;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,6 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use super::run::run;
-use super::types::enable_debug_information;
 use super::{Kernel, check_built, entry, read};
 
 /// Part of the cache key: raised when this file changes what comes out.
@@ -22,10 +21,9 @@ pub(super) const VERSION: u32 = 1;
 const LOCAL_VERSION: &str = "-hull";
 
 /// Programs the build starts, the Debian package of each, and whether its version shapes the result.
-const TOOLS: [(&str, &str, bool); 11] = [
+const TOOLS: [(&str, &str, bool); 10] = [
     ("gcc", "gcc", true),
     ("ld", "binutils", true),
-    ("pahole", "pahole", true),
     ("zstd", "zstd", true),
     ("make", "make", false),
     ("flex", "flex", false),
@@ -79,7 +77,6 @@ pub(super) fn make(
     let mut tar = Command::new("tar");
     tar.arg("--extract").arg("--file").arg(source_tarball).arg("--strip-components=1").arg("--directory").arg(&source);
     run(&mut tar, "kernel: unpacking the source", &log, progress)?;
-    enable_debug_information(&source)?;
 
     let merged = work.path.join("fragments");
     fs::write(&merged, fragments).with_context(|| format!("cannot write {}", merged.display()))?;
@@ -123,10 +120,9 @@ impl<'a> Build<'a> {
                 make.env(inherited, value);
             }
         }
-        // Folder names would reach assertion texts and, through the debug information, the build id.
+        // Folder names would reach assertion texts.
         let folders = format!("-ffile-prefix-map={}=.", self.source.display());
-        // -g0: see the types module.
-        make.arg(format!("KCFLAGS={folders} -g0")).arg(format!("KAFLAGS={folders}"));
+        make.arg(format!("KCFLAGS={folders}")).arg(format!("KAFLAGS={folders}"));
         make.arg(format!("LOCALVERSION={LOCAL_VERSION}"));
         make.arg(format!("KBUILD_BUILD_TIMESTAMP={}", self.timestamp));
         make.args(["KBUILD_BUILD_USER=hull", "KBUILD_BUILD_HOST=hull", "KBUILD_BUILD_VERSION=1"]);
