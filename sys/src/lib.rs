@@ -7,6 +7,7 @@
 //! | [`bpf`] | load and attach device programs of cgroups |
 //! | [`clone`] | fork into namespaces and a cgroup; close-on-exec and signals for the child |
 //! | [`dm`] | device mapper: a dm-verity device and its status |
+//! | [`loopback`] | bring up `lo` |
 //! | [`mount`] | mount_setattr |
 //! | [`seccomp`] | install a compiled filter |
 //! | [`swap`] | swapoff |
@@ -18,6 +19,7 @@ pub mod blkpg;
 pub mod bpf;
 pub mod clone;
 pub mod dm;
+pub mod loopback;
 pub mod mount;
 pub mod seccomp;
 pub mod swap;

@@ -66,6 +66,9 @@ pub(crate) fn prepare() -> (Feeder, Option<String>) {
     if let Err(error) = std::fs::create_dir_all(report::DIRECTORY) {
         messages.error(format!("cannot make {}: {error}", report::DIRECTORY));
     }
+    if let Err(errno) = hull_sys::loopback::bring_up() {
+        messages.error(format!("cannot bring up the loopback interface: {errno}"));
+    }
     let mut feeder = Feeder::start();
     cgroup::prepare(&mut messages);
     settings::apply(&mut messages);

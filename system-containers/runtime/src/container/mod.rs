@@ -8,13 +8,11 @@
 //! | `root.rs` | child | the new root and its mounts |
 //! | `dev.rs` | child | nodes and links of a private `/dev` |
 //! | `hide.rs` | child | masked and read-only paths |
-//! | `network.rs` | child | loopback |
 //! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
 
 mod dev;
 mod hide;
 mod join;
-mod network;
 mod process;
 mod root;
 mod sources;
@@ -70,7 +68,7 @@ fn inside(
     root::enter(plan, sources)?;
     set_names(plan)?;
     if plan.own_network {
-        network::bring_up_loopback().map_err(|errno| StartError::of(Step::Loopback, errno))?;
+        hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
     }
     for (file, value) in &plan.sysctl {
         std::fs::write(file, value).map_err(|error| StartError::at(Step::Sysctl, file, of_io(&error)))?;

@@ -1,4 +1,4 @@
-//! In the child: brings up loopback in a new network namespace, by one rtnetlink(7) message.
+//! Brings up the loopback interface of the caller's network namespace, by one rtnetlink(7) message.
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -19,7 +19,10 @@ const REQUEST_SIZE: usize = 32;
 const ANSWER_SIZE: usize = 128;
 
 /// Sets `lo` up; the kernel gives it its addresses.
-pub(super) fn bring_up_loopback() -> Result<(), Errno> {
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN in the namespace; others come from netlink(7).
+pub fn bring_up() -> Result<(), Errno> {
     // Protocol 0 of this family is NETLINK_ROUTE.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     sendto(&socket, &request(), SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
