@@ -31,7 +31,7 @@ impl Accel {
     pub fn patience(self) -> u32 {
         match self {
             Self::Kvm => 1,
-            Self::Tcg => 4,
+            Self::Tcg => 6,
         }
     }
 }

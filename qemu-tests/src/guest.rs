@@ -4,7 +4,7 @@ use crate::accel::Accel;
 use crate::machine::{Firmware, Machine, Network, OVMF_VARIABLES};
 use crate::qmp;
 use crate::seed::{Seed, run};
-use crate::serial::{self, Serial};
+use crate::serial::{self, Port, Serial};
 use anyhow::{Context, Result, bail, ensure};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -85,8 +85,8 @@ struct Running {
 
 /// The login every scenario's user data makes.
 pub const USER: &str = "tester";
-/// PID 1's shell in the host's namespaces, on the second serial port: the checker's eyes.
-const DEBUG_SHELL: &str = "hull.debug-shell=ttyS1";
+/// PID 1's shell in the host's namespaces, on a virtio console: the checker's eyes.
+const DEBUG_SHELL: &str = "hull.debug-shell=hvc0";
 const POLL: Duration = Duration::from_millis(200);
 
 impl Guest {
@@ -164,8 +164,8 @@ impl Guest {
             .args(self.machine.args())
             .args(["-display", "none", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", self.qmp_socket().display()))
-            .args(serial::args(&self.directory, 0))
-            .args(serial::args(&self.directory, 1))
+            .args(serial::args(&self.directory, 0, Port::Uart))
+            .args(serial::args(&self.directory, 1, Port::Virtio))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -111,8 +111,9 @@ impl Machine {
             // Writing to a String cannot fail.
             let _ok = write!(text, ",hostfwd=tcp:127.0.0.1:{host}-:{guest}");
         }
+        // The form with a command makes a connection for each of the guest's; the one with an address makes one in all.
         for (guest, host) in &self.services {
-            let _ok = write!(text, ",guestfwd=tcp:{guest}-tcp:127.0.0.1:{host}");
+            let _ok = write!(text, ",guestfwd=tcp:{guest}-cmd:socat STDIO TCP4:127.0.0.1:{host}");
         }
         text
     }
@@ -146,7 +147,7 @@ mod tests {
     fn isolated_network_is_restricted_and_bound_to_loopback() {
         let args = machine(Network::Isolated).args().join(" ");
         assert!(args.contains(
-            "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22,guestfwd=tcp:10.0.2.100:5000-tcp:127.0.0.1:4000"
+            "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22,guestfwd=tcp:10.0.2.100:5000-cmd:socat STDIO TCP4:127.0.0.1:4000"
         ));
         assert!(args.contains("kernel-cmdline-extra=a=b,,c") && args.contains("ide-cd"));
     }

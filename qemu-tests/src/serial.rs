@@ -17,18 +17,36 @@ pub struct Serial {
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 
+/// What the guest sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// A 16550A, `ttyS<n>`: what people use; under emulation it now and then says a character twice.
+    Uart,
+    /// A virtio console, `hvc<n>`: fast and exact.
+    Virtio,
+}
+
 /// QEMU arguments for port number `index`, with socket and log in `directory`.
-pub fn args(directory: &Path, index: usize) -> [String; 4] {
-    [
+pub fn args(directory: &Path, index: usize, port: Port) -> Vec<String> {
+    let mut args = vec![
         "-chardev".into(),
         format!(
             "socket,id=serial{index},server=on,wait=off,path={},logfile={}",
             socket(directory, index).display(),
             log(directory, index).display()
         ),
-        "-serial".into(),
-        format!("chardev:serial{index}"),
-    ]
+    ];
+    args.extend(match port {
+        Port::Uart => ["-serial".into(), format!("chardev:serial{index}")].to_vec(),
+        Port::Virtio => [
+            "-device".into(),
+            "virtio-serial-pci".into(),
+            "-device".into(),
+            format!("virtconsole,chardev=serial{index}"),
+        ]
+        .to_vec(),
+    });
+    args
 }
 
 fn socket(directory: &Path, index: usize) -> PathBuf {

@@ -3,7 +3,7 @@
 use super::{CONTAINER, DOCKER, IMPORT, RUN, Times};
 use crate::accel::Accel;
 use crate::seed::run;
-use crate::serial::{self, Serial};
+use crate::serial::{self, Port, Serial};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -82,7 +82,7 @@ impl Floor {
             .arg(self.directory.join("floor.cpio"))
             .args(["-append", "console=ttyS0 loglevel=4 panic=-1", "-drive"])
             .arg(format!("if=virtio,format=raw,file={}", self.directory.join("floor.ext4").display()))
-            .args(serial::args(&self.directory, 0))
+            .args(serial::args(&self.directory, 0, Port::Uart))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -52,7 +52,7 @@ fn daemon(guest: &mut Guest) -> Result<()> {
 
 fn dockerd(guest: &mut Guest) -> Result<()> {
     let before = pids(guest)?;
-    guest.ssh("docker run -d --name survivor box sleep 100000")?;
+    guest.ssh("docker build -q -t box box && docker run -d --name survivor box sleep 100000")?;
     let pid = guest.ssh("docker inspect -f '{{.State.Pid}}' survivor")?;
     guest.host("kill -9 $(pidof dockerd)")?;
     wait("dockerd did not come back", || Ok(guest.ssh("docker version").is_ok()))?;
