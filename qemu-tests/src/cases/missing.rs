@@ -16,7 +16,7 @@ pub fn run(site: &Site, report: &mut Report) {
         let boot = Boot { network: Network::None, kernel_options: AUTOLOGIN.into(), ..Boot::default() };
         let mut guest = Guest::boot(site, "nothing", &boot)?;
         login(&mut guest)?;
-        message(&mut guest, "no user data")
+        message(&mut guest, "there is no user data")
     });
     report.case("no_state_disk_leads_to_a_login_and_a_message", || {
         let boot = Boot { disk_size: None, kernel_options: AUTOLOGIN.into(), ..Boot::default() };

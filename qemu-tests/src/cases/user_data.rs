@@ -9,9 +9,9 @@ use anyhow::{Result, ensure};
 type Bad = (&'static str, fn() -> Vec<u8>, &'static [&'static str]);
 
 const BAD: [Bad; 5] = [
-    ("malformed", malformed, &["line 3"]),
+    ("malformed", malformed, &["line 4"]),
     ("wrong_types", wrong_types, &["hostname", "write_files", "runcmd[0]"]),
-    ("empty", Vec::new, &["user data"]),
+    ("empty", Vec::new, &["empty"]),
     ("huge", huge, &["larger"]),
     ("hostile", hostile, &["alias"]),
 ];
@@ -70,7 +70,7 @@ pub fn login(guest: &mut Guest) -> Result<()> {
 /// The console and `hull status` both name the cause.
 pub fn message(guest: &mut Guest, word: &str) -> Result<()> {
     guest.wait_console(word, 5)?;
-    let status = guest.type_console("hull status", 20)?;
+    let status = guest.host("/usr/bin/hull --socket /run/system-docker.sock status")?;
     ensure!(status.contains(word), "hull status does not name {word:?}: {status}");
     Ok(())
 }

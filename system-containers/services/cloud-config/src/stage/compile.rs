@@ -150,6 +150,12 @@ fn finish(
         }
         good
     });
+    if user_data.trim_ascii().is_empty()
+        && sources.command_line.cloud_config.is_none()
+        && !sources.command_line.disabled
+    {
+        warn_of_nothing(&datasource, messages);
+    }
     set_network(sources, &medium, &mut config, messages);
     let machine = &mut config.machine;
     if config.preserve_hostname == Some(true) {
@@ -160,6 +166,17 @@ fn finish(
     let command_line = sources.command_line.cloud_config.clone();
     let instance = Instance { id, medium, command_line, hostname, public_keys: meta.public_keys };
     Decision { datasource, instance, config, usable }
+}
+
+/// Without user data nobody has a key, which is worth knowing before one tries to log in.
+fn warn_of_nothing(datasource: &str, messages: &mut Messages) {
+    let text = match datasource {
+        "none" => "there is no user data: no volume labelled cidata, nothing on the kernel command line".to_owned(),
+        from => format!("the user data of {from} is empty"),
+    };
+    let mut own = Messages::new("user-data");
+    own.warning(Place::default(), "", format!("{text}; the kernel option hull.autologin=TTY opens the console"));
+    messages.append(own);
 }
 
 /// `hull: network` wins over `network-config=` of the command line, that over the medium's file.
@@ -313,7 +330,9 @@ mod tests {
             if name != "cc alone" {
                 assert_eq!(decision.instance.id, id, "{name}");
             }
-            assert_eq!(messages, "", "{name}");
+            let warned = ["command line over SMBIOS over medium", "SMBIOS alone", "nothing"].contains(&name);
+            assert_eq!(messages.contains("hull.autologin"), warned, "{name}: {messages}");
+            assert_eq!(messages.lines().count(), usize::from(warned), "{name}: {messages}");
         }
     }
 
