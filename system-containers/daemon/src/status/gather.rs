@@ -2,6 +2,7 @@
 
 use super::model::{Message, RootState, ServiceStatus, Status};
 use super::reports::{CloudReport, read};
+use super::space;
 use crate::clock::boot_micros;
 use crate::lifecycle::{HealthState, Phase, System, Unit};
 use serde_json::{Map, Value};
@@ -79,7 +80,7 @@ fn messages(system: &System, services: &[ServiceStatus]) -> Vec<Message> {
         source,
         text: format!("log lines are lost: {reason}"),
     });
-    boot.chain(cloud).chain(failed).chain(logs).collect()
+    boot.chain(space::full(&system.paths.below_root("/state"))).chain(cloud).chain(failed).chain(logs).collect()
 }
 
 /// Asks dm-verity; `None` where there is nothing to ask.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`reports`] | the files others write |
 //! | [`model`] | the answer |
+//! | `space` | room on the state partition |
 //! | [`mod@gather`] | the answer from the running system |
 
 pub mod gather;
 pub mod model;
 pub mod reports;
+mod space;
 
 pub use gather::gather;
 pub use reports::BootReport;
