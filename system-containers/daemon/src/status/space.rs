@@ -7,7 +7,7 @@ use std::path::Path;
 const LEAST_FREE_BYTES: u64 = 32 << 20;
 
 /// A warning when the file system at `state` is full; nothing when there is room or it cannot be asked.
-pub fn full(state: &Path) -> Option<Message> {
+pub(super) fn full(state: &Path) -> Option<Message> {
     let usage = rustix::fs::statvfs(state).ok()?;
     let free = usage.f_bavail.saturating_mul(usage.f_frsize);
     let size = usage.f_blocks.saturating_mul(usage.f_frsize);
