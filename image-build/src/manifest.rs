@@ -40,7 +40,7 @@ pub(crate) struct Sizes {
     pub(crate) verity: u64,
     /// kernel + initrd + base root: what the budget of the base system counts.
     pub(crate) base: u64,
-    /// The whole raw image through zstd, level 9.
+    /// The whole raw image through `zstd -9 --long=27`: the window spans the kernel's two copies on the ESP.
     pub(crate) image_zstd: u64,
 }
 

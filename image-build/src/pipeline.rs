@@ -68,7 +68,7 @@ fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Pa
     let base_root = erofs::make(&inputs.tools, &recipe, &layout.output("base.erofs"))?;
     let scratch = layout.output("scratch.zst");
     let mut compress = inputs.tools.command("usr/bin/zstd");
-    run_tool(compress.args(["--quiet", "--force", "-9", "-T0", "-o"]).args([&scratch, raw]))?;
+    run_tool(compress.args(["--quiet", "--force", "-9", "--long=27", "-T0", "-o"]).args([&scratch, raw]))?;
     let image_zstd = size(&scratch)?;
     fs::remove_file(&scratch)?;
 

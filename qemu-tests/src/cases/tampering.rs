@@ -14,8 +14,8 @@ pub fn run(site: &Site, report: &mut Report) {
         // erofs has its superblock at byte 1024.
         flip(&guest, 1024 + 8)?;
         guest.start()?;
-        guest.wait_console("verity", 30)?;
-        guest.wait_console("rescue", 10)
+        guest.wait_console("do not match the root hash", 30)?;
+        guest.wait_console("the boot stops here", 10)
     });
     report.case("a_flipped_byte_in_a_file_is_detected_and_named", || {
         let mut guest = Guest::prepare(site, "file", &Boot::default())?;
