@@ -43,8 +43,8 @@ fn full_state_disk(guest: &mut Guest) -> Result<()> {
     guest.host("cat /dev/zero > /state/data/srv/filler 2>/dev/null; sync")?;
     guest.cut_power();
     guest.start()?;
-    guest.wait_console("boot complete", 60)?;
-    guest.retry(30, "true")?;
+    // dockerd does not start without a block to write to; the login does not need one.
+    guest.retry(60, "true")?;
     let status = guest.ssh("sudo hull status")?;
     ensure!(status.contains("full"), "hull status does not say that the state disk is full: {status}");
     Ok(())
