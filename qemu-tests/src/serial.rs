@@ -100,7 +100,7 @@ impl Serial {
     pub fn shell(&mut self, line: &str, deadline: Instant) -> Result<String> {
         let from = self.text().len();
         // The marks are split in the command so that its echo is not mistaken for the answer.
-        self.type_text(&format!("echo; echo be''gin; ( {line} ) 2>&1; echo en''d:$?\n"))?;
+        self.type_text(&format!("echo; echo be''gin; ( {line} ) 2>&1; echo '#'end:$?\n"))?;
         loop {
             let text = self.text();
             if let Some((answer, status)) = text.get(from..).and_then(answer) {
@@ -116,9 +116,9 @@ impl Serial {
 
 fn answer(text: &str) -> Option<(&str, &str)> {
     let (_, rest) = text.split_once("begin\n")?;
-    let (answer, rest) = rest.rsplit_once("end:")?;
+    let (answer, rest) = rest.rsplit_once("#end:")?;
     let (status, _) = rest.split_once('\n')?;
-    Some((answer, status.trim()))
+    status.parse::<u8>().is_ok().then_some((answer, status))
 }
 
 #[cfg(test)]
@@ -127,12 +127,12 @@ mod tests {
 
     #[test]
     fn answers_are_found_between_the_marks() {
-        let echo = "echo; echo be''gin; ( true ) 2>&1; echo en''d:$?\n\n";
+        let echo = "echo; echo be''gin; ( true ) 2>&1; echo '#'end:$?\n\n";
         for (text, want) in [
-            ("begin\nhello\nend:0\n# ", Some(("hello\n", "0"))),
-            ("begin\nend:127\n", Some(("", "127"))),
+            ("begin\nhello\n#end:0\n# ", Some(("hello\n", "0"))),
+            ("begin\n#end:127\n", Some(("", "127"))),
             ("begin\nhalf", None),
-            ("begin\nx\nend:", None),
+            ("begin\nfor the #end: not yet\n", None),
         ] {
             assert_eq!(answer(&format!("{echo}{text}")), want, "{text:?}");
         }

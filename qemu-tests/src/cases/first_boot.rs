@@ -85,8 +85,8 @@ fn applied(guest: &mut Guest, report: &mut Report) {
         ("user_data_grants_sudo", "sudo id -u", "0"),
         (
             "user_data_writes_files_with_mode",
-            "sudo cat /etc/hulltest; stat -c %a /etc/hulltest",
-            "written by user data\n640",
+            "stat -c %a /etc/hulltest; sudo cat /etc/hulltest",
+            "640\nwritten by user data",
         ),
         ("user_data_runs_commands_once", "cat /var/lib/runcmd-ran", "once"),
         ("user_data_reports_ignored_keys_in_status", "sudo hull status", "packages"),
