@@ -1,12 +1,12 @@
-//! Kernel settings that hold for the whole machine. Only what has a reason here; network settings are the network
-//! service's and the engine's.
+//! Kernel settings that hold for the whole machine. Only what has a reason here; settings of links and routes are the
+//! network service's and the engine's.
 
 use crate::console::Messages;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::path::Path;
 
 /// `/proc/sys` path, value; the reason stands above each.
-const SYSCTLS: [(&str, &str); 12] = [
+const SYSCTLS: [(&str, &str); 13] = [
     // An oops in a driver must not leave a machine that answers pings and does nothing.
     ("kernel/panic_on_oops", "1"),
     // Seconds until a panicked machine tries again; the command line says so, too, for panics before this.
@@ -27,6 +27,8 @@ const SYSCTLS: [(&str, &str); 12] = [
     ("fs/protected_regular", "2"),
     // Databases map more files than the default of 65530; Debian sets the same.
     ("vm/max_map_count", "1048576"),
+    // Every user may ping; it takes no raw socket since Linux 3.0.
+    ("net/ipv4/ping_group_range", "0 2147483647"),
 ];
 
 /// Resource limits inherited by every service: (resource, soft, hard). A soft limit of 1024 files is what programs using

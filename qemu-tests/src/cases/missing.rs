@@ -25,7 +25,9 @@ pub fn run(site: &Site, report: &mut Report) {
         message(&mut guest, "state")
     });
     report.case("no_password_lets_anybody_in", || {
-        let boot = Boot { seed: Some(Seed::vfat(user_data(site)?, "password")), ..Boot::default() };
+        // Small, because it is filled later.
+        let disk_size = Some(4 << 30);
+        let boot = Boot { seed: Some(Seed::vfat(user_data(site)?, "password")), disk_size, ..Boot::default() };
         let mut guest = Guest::boot(site, "password", &boot)?;
         guest.wait_complete()?;
         guest.retry(30, "true")?;
@@ -40,7 +42,9 @@ pub fn run(site: &Site, report: &mut Report) {
 
 /// Fills the state disk to the last block, cuts the power, and expects a login and a message.
 fn full_state_disk(guest: &mut Guest) -> Result<()> {
-    guest.host("cat /dev/zero > /state/data/srv/filler 2>/dev/null; sync")?;
+    // What any user may take in one go, and then root's reserve.
+    guest.host("fallocate -l $(df -k /state | awk 'END {print $4}')K /state/data/srv/filler")?;
+    guest.host("cat /dev/zero > /state/data/srv/reserve 2>/dev/null; sync")?;
     guest.cut_power();
     guest.start()?;
     // dockerd does not start without a block to write to; the login does not need one.
