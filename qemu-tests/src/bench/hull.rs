@@ -84,7 +84,7 @@ fn power_off(guest: &mut Guest) -> Result<()> {
 /// PSS of every process, summed by its cgroup's owner.
 fn memory(guest: &mut Guest) -> Result<Memory> {
     let text = guest.host(
-        "for p in /proc/[0-9]*; do s=$(grep ^Pss: $p/smaps_rollup 2>/dev/null | tr -dc 0-9); [ -n \"$s\" ] && echo $s $(cat $p/cgroup); done",
+        "for p in /proc/[0-9]*; do s=$(grep ^Pss: $p/smaps_rollup 2>/dev/null | tr -dc 0-9); [ -n \"$s\" ] && echo $s $(cat $p/cgroup); done; true",
     )?;
     let mut memory = Memory::new();
     for line in text.lines() {
