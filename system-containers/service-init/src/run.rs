@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const EXEC_PROBE: Duration = Duration::from_secs(10);
 /// What still runs at the end (login shells, for instance) gets this long after each of two signals to save its state;
 /// then the kernel kills it with PID 1.
-const LEFTOVERS: Duration = Duration::from_millis(500);
+const LEFTOVERS: Duration = Duration::from_secs(2);
 
 struct ExecProbe {
     index: usize,
