@@ -238,6 +238,11 @@ impl Guest {
         self.running()?.shell.shell(line, deadline)
     }
 
+    /// Runs `hull` in PID 1's debug shell, which needs no login.
+    pub fn hull(&mut self, arguments: &str) -> Result<String> {
+        self.host(&format!("/usr/bin/hull --socket /run/system-docker.sock {arguments}"))
+    }
+
     fn deadline(&self, seconds: u32) -> Instant {
         Instant::now() + Duration::from_secs(u64::from(seconds * self.machine.accel.patience()))
     }

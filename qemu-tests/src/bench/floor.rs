@@ -36,7 +36,6 @@ impl Floor {
         }
         std::fs::create_dir_all(directory)?;
         run(Command::new("cp").arg("-a").arg(services.join("docker/rootfs")).arg(&root))?;
-        std::fs::create_dir_all(root.join("bin-extra"))?;
         for (from, to) in
             [("console/rootfs/usr/bin/docker", "usr/bin/docker"), ("console/rootfs/usr/bin/busybox", "usr/bin/busybox")]
         {

@@ -43,11 +43,9 @@ impl Hull {
         guest.start()?;
         // Asked from outside, on PID 1's own shell, so that no login competes with the engine.
         guest.wait_console("docker ready", 60)?;
-        let console = "/usr/bin/hull --socket /run/system-docker.sock exec console";
-        let uptime = guest.host(&format!("{console} {RUN} >/dev/null && cut -d' ' -f1 /proc/uptime"))?;
+        let uptime = guest.hull(&format!("exec console {RUN} >/dev/null && cut -d' ' -f1 /proc/uptime"))?;
         guest.wait_complete()?;
-        let status: Value =
-            serde_json::from_str(&guest.host("/usr/bin/hull --socket /run/system-docker.sock status --json")?)?;
+        let status: Value = serde_json::from_str(&guest.hull("status --json")?)?;
         let mut times = Times::new();
         for (key, name) in [
             ("init", "init"),
@@ -77,7 +75,7 @@ fn seconds(value: &Value) -> Option<f64> {
 }
 
 fn power_off(guest: &mut Guest) -> Result<()> {
-    drop(guest.host("/usr/bin/hull --socket /run/system-docker.sock poweroff &"));
+    drop(guest.hull("poweroff &"));
     guest.wait_off(30).map(drop)
 }
 

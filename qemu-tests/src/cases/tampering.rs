@@ -26,7 +26,7 @@ pub fn run(site: &Site, report: &mut Report) {
         // Reads every file, so that whatever the byte belongs to is met.
         guest.host("find /usr /services -xdev -type f -exec cat {} + > /dev/null 2>&1 || true")?;
         guest.wait_console("is corrupted", 5)?;
-        let status = guest.host("/usr/bin/hull --socket /run/system-docker.sock status")?;
+        let status = guest.hull("status")?;
         ensure!(status.to_lowercase().contains("corrupt"), "hull status: {status}");
         Ok(())
     });

@@ -70,7 +70,7 @@ pub fn login(guest: &mut Guest) -> Result<()> {
 /// The console and `hull status` both name the cause.
 pub fn message(guest: &mut Guest, word: &str) -> Result<()> {
     guest.wait_console(word, 5)?;
-    let status = guest.host("/usr/bin/hull --socket /run/system-docker.sock status")?;
+    let status = guest.hull("status")?;
     ensure!(status.contains(word), "hull status does not name {word:?}: {status}");
     Ok(())
 }

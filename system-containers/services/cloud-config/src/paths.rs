@@ -31,6 +31,23 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// A tree of a test's own.
+    #[cfg(test)]
+    pub(crate) fn below(directory: &std::path::Path) -> Self {
+        let at = |name: &str| directory.join(name);
+        Self {
+            config: at("run/config"),
+            report: at("run/report"),
+            state_config: at("state/config"),
+            cloud_state: at("state/cloud"),
+            default_config: at("usr"),
+            engine_etc: at("etc/docker"),
+            engine_socket: at("none"),
+            recovering: false,
+            root: at("root"),
+        }
+    }
+
     /// From the environment, with the host's paths as defaults.
     pub fn from_environment() -> Self {
         let get = |name: &str, default: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| default.into()));

@@ -116,17 +116,7 @@ mod tests {
         assert!(rustix::process::getuid().is_root(), "run as root");
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        let paths = Paths {
-            config: at("run/config"),
-            report: at("run/report"),
-            state_config: at("state/config"),
-            cloud_state: at("state/cloud"),
-            default_config: at("usr"),
-            engine_etc: at("etc/docker"),
-            engine_socket: at("none"),
-            recovering: false,
-            root: at("root"),
-        };
+        let paths = Paths::below(directory.path());
         store::write(&at("root/bin/sh"), b"", 0o755).unwrap();
         store::write(&at("root/etc/group"), b"docker:x:996:\n", 0o644).unwrap();
         store::write(&paths.config.join("hostname"), b"web\n", 0o644).unwrap();

@@ -97,21 +97,6 @@ mod tests {
     use crate::seed::instance::Instance;
     use crate::seed::medium::Medium;
 
-    fn paths(directory: &Path) -> Paths {
-        let at = |name: &str| directory.join(name);
-        Paths {
-            config: at("run/config"),
-            report: at("run/report"),
-            state_config: at("state/config"),
-            cloud_state: at("state/cloud"),
-            default_config: at("usr"),
-            engine_etc: at("etc/docker"),
-            engine_socket: at("none"),
-            recovering: false,
-            root: at("root"),
-        }
-    }
-
     fn prepare(paths: &Paths, user_data: &str) {
         let medium = Medium { device: "/dev/vdb".into(), user_data: Some(user_data.into()), ..Medium::default() };
         Instance { id: "i-1".into(), medium, ..Instance::default() }.save(&paths.report).unwrap();
@@ -121,7 +106,7 @@ mod tests {
     #[test]
     fn commands_run_once_and_faults_are_reported() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let counter = directory.path().join("count");
         prepare(&paths, &format!("#cloud-config\nruncmd:\n- echo x >> {}\n- no-such-command-x\n", counter.display()));
         run_within(&paths, Duration::ZERO).unwrap();
@@ -141,7 +126,7 @@ mod tests {
     fn scripts_and_empty_data_end_well() {
         for text in ["#!/bin/sh\ntest \"$INSTANCE_ID\" = i-1\n", "#cloud-config\n", ""] {
             let directory = tempfile::tempdir().unwrap();
-            let paths = paths(directory.path());
+            let paths = Paths::below(directory.path());
             prepare(&paths, text);
             run_within(&paths, Duration::ZERO).unwrap();
             assert_eq!(Report::load(&paths.report).final_stage, Final::Done, "{text}");
@@ -155,7 +140,7 @@ mod tests {
             assert_eq!(begin(directory.path(), "i-1"), expected);
         }
         assert_eq!(begin(directory.path(), "i-2"), 1);
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         prepare(&paths, "#cloud-config\nruncmd: ['exit 1']\n");
         store::write(&paths.cloud_state.join("scripts.attempts"), b"3\ni-1", 0o600).unwrap();
         run_within(&paths, Duration::ZERO).unwrap();
