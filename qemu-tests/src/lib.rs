@@ -10,7 +10,7 @@
 //! | [`seed`] | NoCloud volumes |
 //! | [`report`] | named cases and the closing line |
 //! | [`cases`] | what is tested |
-//! | [`bench`] | boot time, memory, sizes |
+//! | [`mod@bench`] | boot time, memory, sizes |
 //! | [`site`] | image, work folder, ssh key |
 //!
 //! Guests reach this machine only, by `restrict=on` user networking with forwards to loopback; every wait has a
