@@ -8,7 +8,7 @@
 //! syslog/50-forward.conf      read by rsyslog, include; empty without a remote server
 //! console/{timezone,fqdn}     read by the apply stage
 //! ```
-//! [`plan`] is pure; [`write`] carries it out and removes what an earlier run left.
+//! [`plan`] is pure; [`write()`] carries it out and removes what an earlier run left.
 
 pub mod chrony;
 pub mod docker;

@@ -1,7 +1,7 @@
 //! `final`: deferred files, runcmd and the user's script, once per instance, when the user engine answers.
 //!
 //! The stamp is written after the work, so a power failure in between makes the work start over. A machine that
-//! reboots out of its own runcmd would do so for ever; after [`MAX_ATTEMPTS`] beginnings the work counts as done.
+//! reboots out of its own runcmd would do so for ever; after `MAX_ATTEMPTS` beginnings the work counts as done.
 
 use super::apply::{instance, set, user_data, write_files};
 use super::stamp::Stamp;
