@@ -2,7 +2,7 @@
 //!
 //! | module | keys |
 //! |---|---|
-//! | [`format`] | none: gzip, `#cloud-config`, `#!` and what is not supported |
+//! | [`mod@format`] | none: gzip, `#cloud-config`, `#!` and what is not supported |
 //! | [`cloud_config`] | the document, hostname, fqdn, timezone, `hull` |
 //! | [`users`] | users, ssh_authorized_keys |
 //! | [`files`] | write_files |
