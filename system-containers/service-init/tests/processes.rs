@@ -258,8 +258,10 @@ fn root_as_pid_1_leftovers_are_asked_to_end() {
         command = ["/bin/sh", "-c", "(trap 'echo saved > @/saved; exit 0' HUP; touch @/child; while :; do sleep 0.05; done) & sleep 60"]
         "#,
         |file| {
-            let mut command = Command::new("unshare");
-            command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+            // The runtime starts containers with default dispositions; whoever runs the tests may ignore SIGHUP, and a
+            // shell cannot trap what was ignored before it.
+            let mut command = Command::new("env");
+            command.args(["--default-signal=HUP", "unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]);
             command.arg(env!("CARGO_BIN_EXE_service-init")).arg(file);
             command
         },
