@@ -8,7 +8,7 @@ use crate::definition::{self, Definitions, graph::Edges};
 use crate::lifecycle::boot::Boot;
 use crate::lifecycle::reaper::Exit;
 use crate::lifecycle::record::Record;
-use crate::lifecycle::{System, Unit, adopt, shutdown, supervise};
+use crate::lifecycle::{System, Unit, adopt, read_ahead, shutdown, supervise};
 use crate::log_store::Collector;
 use crate::paths::Paths;
 use crate::status::reports;
@@ -32,6 +32,9 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
     let logs = Collector::start(paths.log(), console.clone())?;
     let found = definition::load(&paths.definitions())
         .with_context(|| format!("no services in {}", paths.definitions().display()))?;
+    if !paths.boot_complete().exists() {
+        read_ahead::begin(&paths, found.services.iter());
+    }
     let (units, graph) = units(&paths, found);
 
     let (posts, received) = mpsc::unbounded_channel();

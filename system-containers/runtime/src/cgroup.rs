@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// Docker hands on to application containers (`cpuset`).
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
+/// The kernel's default `cpu.weight`.
+const CPU_WEIGHT: u64 = 100;
+
 /// Room for `cgroup.events`: today `populated 0\nfrozen 0\n`.
 const EVENTS_SIZE: usize = 256;
 
@@ -99,6 +102,14 @@ pub fn create(path: &Path, limits: &Limits) -> Result<(), CgroupError> {
         limits.files().try_for_each(|(file, value)| write(&path.join(file), &value.to_string()))
     };
     set_up().inspect_err(|_| drop(fs::remove_dir(path)))
+}
+
+/// Sets `cpu.weight`, 1 to 10000; `None` is the kernel's default.
+///
+/// # Errors
+/// `ERANGE` for a weight out of range; otherwise what writing gave.
+pub fn set_cpu_weight(path: &Path, weight: Option<u64>) -> Result<(), CgroupError> {
+    write(&path.join("cpu.weight"), &weight.unwrap_or(CPU_WEIGHT).to_string())
 }
 
 /// Kills every process in the cgroup and below it, once and for all (`cgroup.kill`). A missing directory is empty.

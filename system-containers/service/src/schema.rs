@@ -167,6 +167,8 @@ pub struct Run {
     pub restart: Restart,
     /// Commands run inside the container once it is ready; a failure is reported, not fatal.
     pub post_start: Vec<Vec<String>>,
+    /// Files of the image fetched from the disk while the service waits for others at boot, as in `[image] files`.
+    pub read_ahead: Vec<String>,
 }
 
 impl Default for Run {
@@ -179,6 +181,7 @@ impl Default for Run {
             stop_timeout: 10,
             restart: Restart::Always,
             post_start: Vec::new(),
+            read_ahead: Vec::new(),
         }
     }
 }
@@ -339,6 +342,9 @@ pub struct Limits {
     /// `cpu.weight`, 1 to 10000, default 100.
     #[serde(default)]
     pub cpu_weight: Option<u64>,
+    /// `cpu.weight` from the start of the service until it is ready, the same range.
+    #[serde(default)]
+    pub startup_cpu_weight: Option<u64>,
     /// `RLIMIT_NOFILE`, soft and hard.
     #[serde(default)]
     pub open_files: Option<u64>,

@@ -76,9 +76,10 @@ fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks:
             tokio::task::spawn_local(end::stop_timer(shared, service, epoch))
         }
         _ => tokio::task::spawn_local(async move {
-            let health = shared.with(&service, |unit| unit.definition.as_ref().and_then(|own| own.health.clone()));
-            if let Some(Some(health)) = health {
-                ready::watch_health(&shared, &service, &health).await;
+            let Some(Some(definition)) = shared.with(&service, |unit| unit.definition.clone()) else { return };
+            ready::end_startup(&shared, &service, &definition);
+            if let Some(health) = &definition.health {
+                ready::watch_health(&shared, &service, health).await;
             }
         }),
     };

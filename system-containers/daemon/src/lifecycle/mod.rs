@@ -11,6 +11,7 @@
 //! | [`mod@unit`] | one service: definition, machine, tasks |
 //! | [`system`] | all of them, shared by supervisor and API |
 //! | [`supervise`] | the loop: events to machines, actions to tasks |
+//! | [`read_ahead`] | programs fetched from the disk before their service starts |
 //! | [`start`], [`end`] | making a container, clearing one away |
 //! | [`ready`] | readiness, post-start commands, health |
 //! | [`exec`] | further processes in a container |
@@ -24,6 +25,7 @@ pub mod exec;
 pub mod machine;
 pub mod order;
 pub mod process;
+pub mod read_ahead;
 pub mod ready;
 pub mod reaper;
 pub mod record;

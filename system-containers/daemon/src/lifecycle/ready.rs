@@ -6,7 +6,8 @@ use super::system::System;
 use super::unit::HealthState;
 use crate::plan::{self, Command, PROCESS_READY_TIMEOUT};
 use crate::readiness::probe;
-use hull_service::{Health, Kind, Probe};
+use hull_runtime::cgroup;
+use hull_service::{Health, Kind, Probe, Service};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -87,9 +88,19 @@ async fn run(system: &Rc<System>, name: &str, command: &[String]) -> io::Result<
     }
 }
 
+/// Takes back what a service gets only until it is ready.
+pub fn end_startup(system: &System, name: &str, service: &Service) {
+    if service.limits.startup_cpu_weight.is_some() {
+        if let Err(error) = cgroup::set_cpu_weight(&system.paths.cgroup.join(name), service.limits.cpu_weight) {
+            log::warn!("{name}: {error}");
+        }
+    }
+}
+
 /// Runs as long as the service is ready: post-start commands once, then its health checks.
 pub async fn accompany(system: Rc<System>, name: String) {
     let Some(Some(service)) = system.with(&name, |unit| unit.definition.clone()) else { return };
+    end_startup(&system, &name, &service);
     for command in &service.run.post_start {
         match tokio::time::timeout(POST_START_TIMEOUT, run(&system, &name, command)).await {
             Ok(Ok(())) => {}

@@ -146,6 +146,11 @@ fn progress(system: &Rc<System>) {
             log::warn!("{}: {error}", system.paths.boot_complete().display());
         }
     }
+    // Short grace periods interrupt every processor: the kernel command line asks for them for the boot only.
+    let expedited = system.paths.below_root("/sys/kernel/rcu_expedited");
+    if let Err(error) = std::fs::write(&expedited, "0") {
+        log::debug!("{}: {error}", expedited.display());
+    }
     system.boot.replace(after);
     system.console.line("hull", &text);
     system.tell_init(&ToInit::Status(text), None);

@@ -153,7 +153,7 @@ fn limits(service: &Service) -> cgroup::Limits {
         memory_high: size(&service.limits.memory_high),
         memory_low: size(&service.limits.memory_low),
         pids_max: service.limits.pids_max,
-        cpu_weight: service.limits.cpu_weight,
+        cpu_weight: service.limits.startup_cpu_weight.or(service.limits.cpu_weight),
     }
 }
 
