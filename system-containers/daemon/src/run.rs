@@ -6,6 +6,7 @@ use crate::console_output::Console;
 use crate::control::{Channel, FromInit, ToInit};
 use crate::definition::{self, Definitions, graph::Edges};
 use crate::lifecycle::boot::Boot;
+use crate::lifecycle::events::Events;
 use crate::lifecycle::reaper::Exit;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::{System, Unit, adopt, read_ahead, shutdown, supervise};
@@ -44,6 +45,7 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
         hostname: RefCell::new(hostname::current()),
         reaper: RefCell::default(),
         ending: Cell::new(None),
+        events: Events::default(),
         changed: watch::Sender::new(0),
         units: RefCell::new(units),
         paths,

@@ -112,6 +112,15 @@ pub fn set_cpu_weight(path: &Path, weight: Option<u64>) -> Result<(), CgroupErro
     write(&path.join("cpu.weight"), &weight.unwrap_or(CPU_WEIGHT).to_string())
 }
 
+/// Freezes every process in the cgroup and below it, or lets them go on. Freezing is under way when this returns; a
+/// process in an uninterruptible call follows at its end.
+///
+/// # Errors
+/// What writing gave.
+pub fn freeze(path: &Path, frozen: bool) -> Result<(), CgroupError> {
+    write(&path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
+}
+
 /// Kills every process in the cgroup and below it, once and for all (`cgroup.kill`). A missing directory is empty.
 ///
 /// # Errors

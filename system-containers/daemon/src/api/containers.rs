@@ -4,14 +4,14 @@ use super::body::{self, Answer};
 use super::describe;
 use super::error::ApiError;
 use super::model::container as model;
-use super::query::Query;
+use super::query::{Filters, Query};
 use super::route::Verb;
 use crate::definition::load::nix_signal;
 use crate::lifecycle::machine::Intent;
+use crate::lifecycle::pause::{self, PauseError};
 use crate::lifecycle::{Event, Phase, System, end};
 use hyper::StatusCode;
 use rustix::process::Signal;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Finds a service by name, full id or unambiguous beginning of an id.
@@ -31,35 +31,20 @@ pub fn find(system: &System, id: &str) -> Result<String, ApiError> {
 
 /// `GET /containers/json`.
 pub fn list(system: &System, query: &Query) -> Result<Vec<model::Summary>, ApiError> {
-    let filters: BTreeMap<String, serde_json::Value> = match query.get("filters") {
-        Some(text) => serde_json::from_str(text).map_err(|error| ApiError::bad(format!("filters: {error}")))?,
-        None => BTreeMap::new(),
-    };
-    if let Some(other) = filters.keys().find(|key| !matches!(key.as_str(), "name" | "id" | "status" | "health")) {
-        return Err(ApiError::unsupported(&format!("filter \"{other}\"")));
-    }
-    let all = query.flag("all") || query.flag("a") || filters.contains_key("status");
+    let filters = Filters::parse(query, &["name", "id", "status", "health"])?;
+    let all = query.flag("all") || query.flag("a") || filters.has("status");
     let units = system.units.borrow();
     let summaries = units.iter().map(|(name, unit)| (describe::summary(system, name, unit), unit.health)).filter(
         |(summary, health)| {
-            (all || matches!(summary.state.as_str(), "running" | "restarting"))
-                && wanted(&filters, "name", |value| summary.names[0].contains(value))
-                && wanted(&filters, "id", |value| summary.id.starts_with(value))
-                && wanted(&filters, "status", |value| summary.state == value)
-                && wanted(&filters, "health", |value| describe::health_word(*health) == value)
+            (all || matches!(summary.state.as_str(), "running" | "paused" | "restarting"))
+                && filters.pass("name", |value| summary.names[0].contains(value))
+                && filters.pass("id", |value| summary.id.starts_with(value))
+                && filters.pass("status", |value| summary.state == value)
+                && filters.pass("health", |value| health.word() == value)
         },
     );
     let limit = query.number::<usize>("limit")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     Ok(summaries.map(|(summary, _)| summary).take(limit).collect())
-}
-
-/// Docker sends `{"name":["a"]}`, older clients `{"name":{"a":true}}`; any of the values may match.
-fn wanted(filters: &BTreeMap<String, serde_json::Value>, key: &str, matches: impl Fn(&str) -> bool) -> bool {
-    match filters.get(key) {
-        Some(serde_json::Value::Array(values)) => values.iter().filter_map(|value| value.as_str()).any(matches),
-        Some(serde_json::Value::Object(values)) => values.keys().any(|value| matches(value)),
-        _ => true,
-    }
 }
 
 /// `GET /containers/{id}/json`.
@@ -70,7 +55,7 @@ pub fn inspect(system: &System, id: &str) -> Result<model::Inspect, ApiError> {
     Ok(describe::inspect(system, &name, unit))
 }
 
-/// `POST /containers/{id}/start|stop|restart|kill`; answers when it is done.
+/// `POST /containers/{id}/start|stop|restart|kill|pause|unpause`; answers when it is done.
 pub async fn change(system: &Rc<System>, id: &str, verb: Verb, query: &Query) -> Result<Answer, ApiError> {
     let name = find(system, id)?;
     let before = system.with(&name, |unit| (unit.definition.is_some(), unit.record.machine.clone()));
@@ -86,6 +71,8 @@ pub async fn change(system: &Rc<System>, id: &str, verb: Verb, query: &Query) ->
     let epoch = machine.epoch;
     match verb {
         Verb::Kill => return kill(system, &name, query),
+        Verb::Pause => return frozen(pause::pause(system, &name)),
+        Verb::Unpause => return frozen(pause::unpause(system, &name)),
         Verb::Start if running => return Ok(body::empty(StatusCode::NOT_MODIFIED)),
         Verb::Stop if !machine.active() && machine.phase != Phase::BackOff && machine.phase != Phase::Waiting => {
             return Ok(body::empty(StatusCode::NOT_MODIFIED));
@@ -127,7 +114,20 @@ fn outcome(system: &System, name: &str, verb: Verb) -> Result<Answer, ApiError> 
     });
     match failure.flatten() {
         Some(reason) => Err(ApiError::internal(format!("{name}: {reason}"))),
-        None => Ok(body::empty(StatusCode::NO_CONTENT)),
+        None => {
+            if verb == Verb::Restart {
+                system.tell(name, "restart", &[]);
+            }
+            Ok(body::empty(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+fn frozen(result: Result<(), PauseError>) -> Result<Answer, ApiError> {
+    match result {
+        Ok(()) => Ok(body::empty(StatusCode::NO_CONTENT)),
+        Err(error @ PauseError::Cgroup(_)) => Err(ApiError::internal(error.to_string())),
+        Err(error) => Err(ApiError::conflict(error.to_string())),
     }
 }
 
@@ -137,20 +137,6 @@ fn kill(system: &System, name: &str, query: &Query) -> Result<Answer, ApiError> 
     let signal = nix_signal(text).and_then(|signal| Signal::from_named_raw(signal as i32));
     let signal = signal.ok_or_else(|| ApiError::bad(format!("\"{text}\" is no signal")))?;
     end::signal(system, name, signal).map_err(|_| ApiError::conflict(format!("Container {name} is not running")))?;
+    system.tell(name, "kill", &[("signal", signal.as_raw().to_string())]);
     Ok(body::empty(StatusCode::NO_CONTENT))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_take_both_forms() {
-        for text in ["{\"name\":[\"time\"]}", "{\"name\":{\"time\":true}}"] {
-            let filters = serde_json::from_str(text).unwrap();
-            assert!(wanted(&filters, "name", |value| value == "time"));
-            assert!(!wanted(&filters, "name", |value| value == "other"));
-            assert!(wanted(&filters, "id", |_| false));
-        }
-    }
 }

@@ -8,24 +8,16 @@ use crate::log_store::{FILE_SIZE, OLD_FILES};
 use crate::plan;
 use hull_service::{MountType, Network, Restart, Service, validate::parse_size};
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 fn state(unit: &Unit) -> &'static str {
     match unit.record.machine.phase {
+        Phase::Started | Phase::Ready | Phase::Stopping if unit.record.paused => "paused",
         Phase::Started | Phase::Ready | Phase::Stopping => "running",
         Phase::BackOff => "restarting",
         Phase::Starting if unit.record.created.is_some() => "restarting",
         Phase::Waiting | Phase::Starting => "created",
         Phase::Stopped | Phase::Ended | Phase::Failed => "exited",
-    }
-}
-
-/// Health in Docker's words.
-pub fn health_word(health: HealthState) -> &'static str {
-    match health {
-        HealthState::None => "none",
-        HealthState::Starting => "starting",
-        HealthState::Healthy => "healthy",
-        HealthState::Unhealthy => "unhealthy",
     }
 }
 
@@ -45,6 +37,7 @@ fn status(unit: &Unit, now: WallTime) -> String {
             };
             format!("Up {}{note}", ago(unit.record.started))
         }
+        "paused" => format!("Up {} (Paused)", ago(unit.record.started)),
         "restarting" => format!("Restarting ({code}) {} ago", ago(unit.record.finished)),
         "exited" if unit.record.finished.is_some() => format!("Exited ({code}) {} ago", ago(unit.record.finished)),
         "exited" => unit.record.machine.last_error.as_ref().map_or("Stopped", |_| "Failed to start").into(),
@@ -66,18 +59,29 @@ fn duration(seconds: i64) -> String {
     }
 }
 
-fn image(system: &System, name: &str) -> String {
+/// Name and tag of the image of a service.
+pub fn image(system: &System, name: &str) -> String {
     match system.boot_report.version.as_str() {
         "" => format!("hull/{name}"),
         version => format!("hull/{name}:{version}"),
     }
 }
 
+/// Id of the image of a service: as the images of one version are verified together, by one root hash, that hash with the
+/// service in its first 16 digits.
+pub fn image_id(system: &System, name: &str) -> String {
+    let mut hash = std::hash::DefaultHasher::new();
+    name.hash(&mut hash);
+    let rest = system.boot_report.root_hash.get(16..).unwrap_or("000000000000000000000000000000000000000000000000");
+    format!("sha256:{:016x}{rest}", hash.finish())
+}
+
 fn command(service: Option<&Service>) -> Vec<String> {
     service.and_then(|service| plan::process::plan(service).args().clone()).unwrap_or_default()
 }
 
-fn labels(service: Option<&Service>, name: &str) -> BTreeMap<String, String> {
+/// Description and the like.
+pub fn labels(service: Option<&Service>, name: &str) -> BTreeMap<String, String> {
     let description = service.map(|service| ("hull.description".to_owned(), service.description.clone()));
     description.into_iter().chain([("hull.service".to_owned(), name.to_owned())]).collect()
 }
@@ -94,7 +98,7 @@ pub fn summary(system: &System, name: &str, unit: &Unit) -> model::Summary {
         id: unit.record.id.clone(),
         names: vec![format!("/{name}")],
         image: image(system, name),
-        image_id: image(system, name),
+        image_id: image_id(system, name),
         command: command(service).join(" "),
         created: unit.record.created.map_or(0, |created| created.seconds),
         ports: [],
@@ -146,7 +150,7 @@ pub fn inspect(system: &System, name: &str, unit: &Unit) -> model::Inspect {
         path: path.concat(),
         args,
         state: inspect_state(system, name, unit),
-        image: image(system, name),
+        image: image_id(system, name),
         name: format!("/{name}"),
         restart_count: unit.record.machine.restarts,
         driver: "erofs",
@@ -165,8 +169,8 @@ fn inspect_state(system: &System, name: &str, unit: &Unit) -> model::State {
     let stats = hull_runtime::cgroup::stats(&system.paths.cgroup.join(name)).ok();
     model::State {
         status: status.into(),
-        running: status == "running",
-        paused: false,
+        running: matches!(status, "running" | "paused"),
+        paused: unit.record.paused,
         restarting: status == "restarting",
         oom_killed: stats.and_then(|stats| stats.oom_kills).is_some_and(|kills| kills > 0),
         dead: unit.record.machine.phase == Phase::Failed,
@@ -176,7 +180,7 @@ fn inspect_state(system: &System, name: &str, unit: &Unit) -> model::State {
         started_at: time(unit.record.started),
         finished_at: time(unit.record.finished),
         health: (unit.health != HealthState::None).then(|| model::Health {
-            status: health_word(unit.health).into(),
+            status: unit.health.word().into(),
             failing_streak: unit.health_failures.0,
             log: [],
         }),
@@ -223,7 +227,8 @@ fn host_config(service: Option<&Service>) -> model::HostConfig {
     }
 }
 
-fn config(system: &System, name: &str, service: Option<&Service>) -> model::Config {
+/// What a container of the service is.
+pub fn config(system: &System, name: &str, service: Option<&Service>) -> model::Config {
     let run = service.map(|service| service.run.clone()).unwrap_or_default();
     model::Config {
         hostname: system.hostname.borrow().clone(),

@@ -3,10 +3,11 @@
 use super::body::{self, Answer};
 use super::error::ApiError;
 use super::exec::Sessions;
+use super::model::engine::Volumes;
 use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
-use super::{containers, engine, exec, hull, logs};
+use super::{archive, attach, containers, engine, events, exec, hull, images, logs, stats, top, wait};
 use crate::lifecycle::System;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -63,6 +64,25 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::Inspect(id) => Ok(body::json(ok, &containers::inspect(system, &id)?)),
         Route::Logs(id) => logs::logs(system, &id, &query),
         Route::Change(id, verb) => containers::change(system, &id, verb, &query).await,
+        Route::Top(id) => Ok(body::json(ok, &top::top(system, &id, &query)?)),
+        Route::Stats(id) => {
+            let id = containers::find(system, &id)?;
+            Ok(stats::stats(system, id, &query))
+        }
+        Route::Wait(id) => wait::wait(system, &id, &query),
+        Route::Attach(id) => attach::attach(system, &id, &query, request),
+        // Nothing in a read-only root can have changed.
+        Route::Changes(id) => containers::find(system, &id).map(|_| body::json(ok, &[(); 0])),
+        Route::Export(id) => archive::export(system, &id),
+        Route::ArchiveStat(id) => archive::stat(system, &id, &query).await,
+        Route::ArchiveGet(id) => archive::get(system, &id, &query).await,
+        Route::ArchivePut(id) => archive::put(system, &id, &query, request.into_body()).await,
+        Route::Images => Ok(body::json(ok, &images::list(system, &query).await?)),
+        Route::ImageInspect(name) => Ok(body::json(ok, &images::inspect(system, &name).await?)),
+        Route::ImageHistory(name) => Ok(body::json(ok, &images::history(system, &name).await?)),
+        Route::DiskUsage => Ok(body::json(ok, &images::disk_usage(system).await?)),
+        Route::Events => events::events(system, &query),
+        Route::Volumes => Ok(body::json(ok, &Volumes::default())),
         Route::ExecCreate(id) => {
             let id = containers::find(system, &id)?;
             exec::create(api, id, body::read(request.into_body()).await?)

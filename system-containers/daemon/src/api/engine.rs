@@ -8,6 +8,9 @@ use crate::lifecycle::System;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 
+/// In Go's words.
+pub const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { std::env::consts::ARCH };
+
 /// Alive; clients read the API version from the headers every answer has.
 pub fn ping() -> Answer {
     let mut answer = body::with(StatusCode::OK, "text/plain; charset=utf-8", Body::Whole(Some("OK".into())));
@@ -25,7 +28,7 @@ pub fn version(system: &System) -> Version {
         api_version: API_VERSION,
         min_api_version: MIN_API_VERSION,
         os: "linux",
-        arch: if cfg!(target_arch = "x86_64") { "amd64" } else { std::env::consts::ARCH },
+        arch: ARCHITECTURE,
         kernel_version: kernel(),
     }
 }
@@ -35,13 +38,11 @@ pub fn info(system: &System) -> Info {
     let units = system.units.borrow();
     let running = units.values().filter(|unit| unit.init().is_some()).count();
     let version = os_version(system);
-    let memory = rustix::system::sysinfo();
-    let bytes = memory.totalram.saturating_mul(memory.mem_unit.into());
     Info {
         id: system.boot_report.root_hash.clone(),
         containers: units.len(),
         containers_running: running,
-        containers_paused: 0,
+        containers_paused: units.values().filter(|unit| unit.record.paused).count(),
         containers_stopped: units.len() - running,
         images: units.len(),
         driver: "erofs",
@@ -54,7 +55,7 @@ pub fn info(system: &System) -> Info {
         os_type: "linux",
         architecture: rustix::system::uname().machine().to_string_lossy().into_owned(),
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
-        mem_total: bytes,
+        mem_total: memory_total(),
         name: system.hostname.borrow().clone(),
         server_version: version,
         warnings: Vec::new(),
@@ -62,6 +63,12 @@ pub fn info(system: &System) -> Info {
         system_time: WallTime::now().rfc3339(),
         security_options: vec!["name=seccomp,profile=per-service", "name=cgroupns", "name=no-new-privileges"],
     }
+}
+
+/// Bytes of memory the machine has.
+pub fn memory_total() -> u64 {
+    let memory = rustix::system::sysinfo();
+    memory.totalram.saturating_mul(memory.mem_unit.into())
 }
 
 fn os_version(system: &System) -> String {

@@ -1,18 +1,18 @@
 //! `/containers/{id}/exec` and `/exec/*`: further processes, on a hijacked connection or detached.
 
-use super::body::{self, Answer, Body};
+use super::body::{self, Answer};
 use super::dispatch::Api;
 use super::error::ApiError;
 use super::model::exec as model;
 use super::query::Query;
-use super::stream::{PIECE, STDERR, STDOUT, Sink, Source, frame};
+use super::stream::{PIECE, STDERR, STDOUT, Sink, Source, drain, frame, upgraded};
 use crate::lifecycle::exec::{Running, spawn};
 use crate::lifecycle::machine::exit_code;
 use crate::lifecycle::record::new_id;
 use crate::plan::Command;
 use hull_runtime::launch::TerminalSize;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::header::UPGRADE;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::fd::{AsFd, OwnedFd};
@@ -87,9 +87,11 @@ pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answ
     let user = user(request.user.as_deref().unwrap_or_default())?;
     let mut sessions = api.sessions.borrow_mut();
     sessions.count += 1;
-    let (id, order) = (new_id(), sessions.count);
+    let (id, order, name) = (new_id(), sessions.count, service.clone());
     let session = Session { service, order, request, user, phase: Phase::Created, pid: 0, terminal: None };
+    let text = session.request.cmd.clone().unwrap_or_default().join(" ");
     sessions.insert(id.clone(), session)?;
+    api.system.tell(&name, format!("exec_create: {text}"), &[("execID", id.clone())]);
     Ok(body::json(StatusCode::CREATED, &model::Created { id }))
 }
 
@@ -186,13 +188,17 @@ pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> R
     });
     let kind =
         if wanted.tty { "application/vnd.docker.raw-stream" } else { "application/vnd.docker.multiplexed-stream" };
-    let mut answer = body::with(StatusCode::SWITCHING_PROTOCOLS, kind, Body::Whole(None));
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("tcp"));
-    Ok(answer)
+    Ok(upgraded(kind))
 }
 
 fn record(api: &Api, id: &str, running: &Running, terminal: Option<Rc<Sink>>) {
+    let text = api.sessions.borrow_mut().get(id).ok().map(|session| {
+        let text = session.request.cmd.clone().unwrap_or_default().join(" ");
+        (session.service.clone(), format!("exec_start: {text}"))
+    });
+    if let Some((service, action)) = text {
+        api.system.tell(&service, action, &[("execID", id.to_owned())]);
+    }
     if let Ok(session) = api.sessions.borrow_mut().get(id) {
         session.pid = running.started.pid.as_raw_nonzero().get();
         session.terminal = terminal;
@@ -307,10 +313,10 @@ where
         log::debug!("exec: {error}");
     }
     // Input nobody read would make the kernel reset the connection, and the client lose the last output.
-    tokio::time::timeout(FAREWELL, feed(&mut reader, None)).await.ok();
+    tokio::time::timeout(FAREWELL, drain(&mut reader)).await.ok();
 }
 
-/// Copies the client's input to the process, or nowhere, until it ends.
+/// Copies the client's input to the process, or nowhere, until it ends; `None` only waits for that.
 async fn feed<R: AsyncRead + Unpin>(reader: &mut R, input: Option<Rc<Sink>>) {
     let mut buffer = [0; PIECE];
     while let Ok(length @ 1..) = reader.read(&mut buffer).await {
@@ -353,9 +359,14 @@ async fn finish(api: &Api, id: &str, running: Running) {
 }
 
 fn set_phase(api: &Api, id: &str, phase: Phase) {
-    if let Ok(session) = api.sessions.borrow_mut().get(id) {
+    let service = api.sessions.borrow_mut().get(id).ok().map(|session| {
         session.phase = phase;
         session.terminal = None;
+        session.service.clone()
+    });
+    if let (Phase::Ended(code), Some(service)) = (phase, service) {
+        let attributes = [("execID", id.to_owned()), ("exitCode", code.to_string())];
+        api.system.tell(&service, "exec_die", &attributes);
     }
 }
 

@@ -6,7 +6,6 @@ use super::error::ApiError;
 use super::query::Query;
 use super::stream::{STDERR, STDOUT, frame};
 use crate::blocking::blocking;
-use crate::clock::WallTime;
 use crate::lifecycle::{Phase, System};
 use crate::log_store::reader::Query as LogQuery;
 use crate::log_store::{Entry, Reader, Stream};
@@ -39,13 +38,6 @@ pub fn logs(system: &Rc<System>, id: &str, query: &Query) -> Result<Answer, ApiE
 }
 
 fn read_query(query: &Query) -> Result<LogQuery, ApiError> {
-    let time = |key: &str| {
-        let parse = |text: &str| {
-            WallTime::parse_query(text).ok_or_else(|| ApiError::bad(format!("{key}: \"{text}\" is no time")))
-        };
-        // Docker's clients send 0 for "not given".
-        query.get(key).filter(|text| *text != "0").map(parse).transpose()
-    };
     let tail = match query.get("tail") {
         None | Some("all") => None,
         Some(_) => query.number("tail")?,
@@ -54,10 +46,11 @@ fn read_query(query: &Query) -> Result<LogQuery, ApiError> {
     if !stdout && !stderr {
         return Err(ApiError::bad("Bad parameters: you must choose at least one stream"));
     }
-    Ok(LogQuery { tail, since: time("since")?, until: time("until")?, stdout, stderr })
+    Ok(LogQuery { tail, since: query.time("since")?, until: query.time("until")?, stdout, stderr })
 }
 
-async fn send(
+/// Sends frames of records; with `follow` until the service is down or nobody listens.
+pub(super) async fn send(
     system: &Rc<System>,
     name: &str,
     folder: PathBuf,
@@ -122,6 +115,7 @@ fn encode(entry: &Entry, timestamps: bool) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::WallTime;
 
     #[test]
     fn queries_as_docker_sends_them() {

@@ -11,22 +11,30 @@
 //! | [`dispatch`] | routes to answers |
 //! | [`body`], [`error`] | answers |
 //! | [`model`], [`describe`] | JSON shapes, and services in them |
-//! | [`containers`], [`engine`], [`exec`], [`hull`], [`logs`] | the endpoints |
+//! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
+//! | [`archive`], [`attach`], [`events`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
 //! | [`stream`] | hijacked connections and multiplexed frames |
 
+pub mod archive;
+pub mod attach;
 pub mod body;
 pub mod containers;
 pub mod describe;
 pub mod dispatch;
 pub mod engine;
 pub mod error;
+pub mod events;
 pub mod exec;
 pub mod hull;
+pub mod images;
 pub mod logs;
 pub mod model;
 pub mod query;
 pub mod route;
 pub mod server;
+pub mod stats;
 pub mod stream;
+pub mod top;
+pub mod wait;
 
 pub use server::{Scope, listen};

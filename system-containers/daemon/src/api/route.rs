@@ -19,6 +19,10 @@ pub enum Verb {
     Restart,
     /// Send a signal.
     Kill,
+    /// Freeze.
+    Pause,
+    /// Let go on.
+    Unpause,
 }
 
 /// An endpoint with the names in its path.
@@ -36,8 +40,38 @@ pub enum Route {
     Inspect(String),
     /// `GET /containers/{id}/logs`
     Logs(String),
-    /// `POST /containers/{id}/start|stop|restart|kill`
+    /// `POST /containers/{id}/start|stop|restart|kill|pause|unpause`
     Change(String, Verb),
+    /// `GET /containers/{id}/top`
+    Top(String),
+    /// `GET /containers/{id}/stats`
+    Stats(String),
+    /// `POST /containers/{id}/wait`
+    Wait(String),
+    /// `POST /containers/{id}/attach`
+    Attach(String),
+    /// `GET /containers/{id}/changes`
+    Changes(String),
+    /// `GET /containers/{id}/export`
+    Export(String),
+    /// `HEAD /containers/{id}/archive`
+    ArchiveStat(String),
+    /// `GET /containers/{id}/archive`
+    ArchiveGet(String),
+    /// `PUT /containers/{id}/archive`
+    ArchivePut(String),
+    /// `GET /images/json`
+    Images,
+    /// `GET /images/{name}/json`
+    ImageInspect(String),
+    /// `GET /images/{name}/history`
+    ImageHistory(String),
+    /// `GET /system/df`
+    DiskUsage,
+    /// `GET /events`
+    Events,
+    /// `GET /volumes`
+    Volumes,
     /// `POST /containers/{id}/exec`
     ExecCreate(String),
     /// `POST /exec/{id}/start`
@@ -72,12 +106,30 @@ impl Route {
             ["containers", "json"] if get => Self::List,
             ["containers", id, "json"] if get => Self::Inspect((*id).into()),
             ["containers", id, "logs"] if get => Self::Logs((*id).into()),
+            ["containers", id, "top"] if get => Self::Top((*id).into()),
+            ["containers", id, "stats"] if get => Self::Stats((*id).into()),
+            ["containers", id, "changes"] if get => Self::Changes((*id).into()),
+            ["containers", id, "export"] if get => Self::Export((*id).into()),
+            ["containers", id, "archive"] if get => Self::ArchiveGet((*id).into()),
+            ["containers", id, "archive"] if method == Method::HEAD => Self::ArchiveStat((*id).into()),
+            ["containers", id, "archive"] if method == Method::PUT => Self::ArchivePut((*id).into()),
+            ["images", "json"] if get => Self::Images,
+            // A name may hold slashes.
+            ["images", name @ .., "json"] if get && !name.is_empty() => Self::ImageInspect(name.join("/")),
+            ["images", name @ .., "history"] if get && !name.is_empty() => Self::ImageHistory(name.join("/")),
+            ["system", "df"] if get => Self::DiskUsage,
+            ["events"] if get => Self::Events,
+            ["volumes"] if get => Self::Volumes,
             ["containers", id, "exec"] if post => Self::ExecCreate((*id).into()),
             ["containers", id, verb] if post => match *verb {
                 "start" => Self::Change((*id).into(), Verb::Start),
                 "stop" => Self::Change((*id).into(), Verb::Stop),
                 "restart" => Self::Change((*id).into(), Verb::Restart),
                 "kill" => Self::Change((*id).into(), Verb::Kill),
+                "pause" => Self::Change((*id).into(), Verb::Pause),
+                "unpause" => Self::Change((*id).into(), Verb::Unpause),
+                "wait" => Self::Wait((*id).into()),
+                "attach" => Self::Attach((*id).into()),
                 _ => Self::Unsupported,
             },
             ["exec", id, "start"] if post => Self::ExecStart((*id).into()),
@@ -113,6 +165,9 @@ mod tests {
             (Method::POST, "/v1.24/containers/time/kill", Route::Change("time".into(), Verb::Kill)),
             (Method::POST, "/exec/ab/resize", Route::ExecResize("ab".into())),
             (Method::POST, "/hull/power", Route::Power),
+            (Method::GET, "/images/hull/time:1/json", Route::ImageInspect("hull/time:1".into())),
+            (Method::GET, "/v1.44/images/json", Route::Images),
+            (Method::PUT, "/containers/time/archive", Route::ArchivePut("time".into())),
             (Method::GET, "/hull/power", Route::Unsupported),
             (Method::POST, "/containers/create", Route::Unsupported),
             (Method::GET, "/vx/version", Route::Unsupported),

@@ -3,10 +3,14 @@
 //! Without a terminal both streams share the connection, each piece behind an 8-byte header: stream number (1 standard
 //! output, 2 standard error), three zero bytes, length (32 bits, big endian). With a terminal there are no headers.
 
+use super::body::{self, Answer, Body};
+use hyper::StatusCode;
 use hyper::body::Bytes;
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 /// Bytes read at once.
@@ -25,6 +29,20 @@ pub fn frame(stream: u8, payload: &[u8]) -> Bytes {
     bytes.extend(u32::try_from(payload.len()).unwrap_or(0).to_be_bytes());
     bytes.extend_from_slice(payload);
     bytes.into()
+}
+
+/// The answer that hands the connection over.
+pub fn upgraded(content_type: &'static str) -> Answer {
+    let mut answer = body::with(StatusCode::SWITCHING_PROTOCOLS, content_type, Body::Whole(None));
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("tcp"));
+    answer
+}
+
+/// Reads what nobody wants until the client closes its side.
+pub async fn drain<R: AsyncRead + Unpin>(reader: &mut R) {
+    let mut buffer = [0; PIECE];
+    while let Ok(1..) = reader.read(&mut buffer).await {}
 }
 
 /// The end of a pipe, or a terminal, that is read.

@@ -1,6 +1,7 @@
 //! Ending a container and clearing away what is left of it.
 
 use super::machine::Event;
+use super::pause;
 use super::reaper::Exit;
 use super::start::{log_name, notify_name};
 use super::system::System;
@@ -26,6 +27,8 @@ pub async fn watch(system: Rc<System>, name: String, exit: oneshot::Receiver<Exi
     let ran = system.with(&name, |unit| {
         unit.record.finished = Some(WallTime::now());
         unit.record.exit_status = exit.map(|exit| exit.status);
+        unit.record.exits += 1;
+        unit.record.paused = false;
         unit.pidfd = None;
         exit.map_or_else(boot_micros, |exit| exit.time_us).saturating_sub(unit.record.started_us) / 1_000_000
     });
@@ -65,8 +68,11 @@ pub fn signal(system: &System, name: &str, signal: Signal) -> io::Result<()> {
     sent.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
 }
 
-/// Asks a service to end.
+/// Asks a service to end; a frozen one goes on for it.
 pub fn signal_stop(system: &System, name: &str) {
+    if let Err(error) = pause::resume(system, name) {
+        log::warn!("{name}: {error}");
+    }
     let wanted = system.with(name, |unit| nix_signal(&unit.definition.as_ref()?.run.stop_signal)).flatten();
     let stop = wanted.and_then(|wanted| Signal::from_named_raw(wanted as i32)).unwrap_or(Signal::TERM);
     if let Err(error) = signal(system, name, stop) {

@@ -14,6 +14,8 @@
 //! | [`read_ahead`] | programs fetched from the disk before their service starts |
 //! | [`start`], [`end`] | making a container, clearing one away |
 //! | [`ready`] | readiness, post-start commands, health |
+//! | [`events`] | what happens, for clients of the API |
+//! | [`pause`] | freezing a container and letting it go on |
 //! | [`exec`] | further processes in a container |
 //! | [`adopt`] | taking over running containers after a restart of the daemon |
 //! | [`shutdown`] | the whole system's orderly end |
@@ -21,9 +23,11 @@
 pub mod adopt;
 pub mod boot;
 pub mod end;
+pub mod events;
 pub mod exec;
 pub mod machine;
 pub mod order;
+pub mod pause;
 pub mod process;
 pub mod read_ahead;
 pub mod ready;

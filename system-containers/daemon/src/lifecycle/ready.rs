@@ -120,6 +120,10 @@ pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
         unit.health_failures = (0, String::new());
     });
     loop {
+        if system.with(name, |unit| unit.record.paused) == Some(true) {
+            tokio::time::sleep(UNKNOWN_PAUSE).await;
+            continue;
+        }
         let limit = Duration::from_secs(health.timeout.into());
         let result = match tokio::time::timeout(limit, ask(system, name, &health.probe)).await {
             Ok(result) => result.map_err(|error| error.to_string()),
@@ -135,6 +139,7 @@ pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
             return;
         };
         if before != after {
+            system.tell(name, format!("health_status: {}", after.word()), &[]);
             match (&after, &result) {
                 (HealthState::Unhealthy, Err(reason)) => log::warn!("{name}: unhealthy: {reason}"),
                 _ => log::debug!("{name}: {after:?}"),

@@ -31,6 +31,12 @@ pub struct Record {
     pub finished: Option<WallTime>,
     /// Its raw wait status.
     pub exit_status: Option<i32>,
+    /// Ends so far.
+    #[serde(default)]
+    pub exits: u64,
+    /// Its container is frozen.
+    #[serde(default)]
+    pub paused: bool,
     /// When it first became ready, microseconds of `CLOCK_BOOTTIME`.
     pub ready_us: Option<u64>,
 }

@@ -1,6 +1,6 @@
 //! The loop: every event goes through a service's machine, every action becomes a task that reports back.
 
-use super::machine::{Action, Event, Phase};
+use super::machine::{Action, Event, Phase, exit_code};
 use super::order::{Admission, admission};
 use super::system::{Post, System};
 use super::{boot::Boot, end, exec, ready, shutdown, start};
@@ -27,6 +27,7 @@ pub async fn run(system: Rc<System>, mut posts: UnboundedReceiver<Option<Post>>)
 
 fn handle(system: &Rc<System>, post: Post) {
     let Post { service, epoch, event } = post;
+    let ended = if let Event::Exited { status, .. } = &event { Some(exit_code(*status)) } else { None };
     let applied = system.with(&service, |unit| {
         let policy = unit.policy()?;
         if epoch.is_some_and(|epoch| epoch != unit.record.machine.epoch) {
@@ -47,6 +48,7 @@ fn handle(system: &Rc<System>, post: Post) {
     if before.phase != after.phase {
         log::debug!("{service}: {:?} → {:?}", before.phase, after.phase);
         report(system, &service, after.phase);
+        tell(system, &service, before.phase, after.phase, ended);
     }
     if after.last_error != before.last_error || (after.failures > before.failures && after.failures <= 3) {
         if let Some(error) = &after.last_error {
@@ -56,6 +58,18 @@ fn handle(system: &Rc<System>, post: Post) {
     system.save(&service);
     for action in actions {
         act(system, &service, after.epoch, action);
+    }
+}
+
+/// What clients are told about a change of phase.
+fn tell(system: &System, service: &str, before: Phase, after: Phase, ended: Option<i32>) {
+    if let Some(code) = ended {
+        system.tell(service, "die", &[("exitCode", code.to_string())]);
+    }
+    match (before, after) {
+        (Phase::Starting, Phase::Started) => system.tell(service, "start", &[]),
+        (Phase::Stopping, Phase::Stopped) => system.tell(service, "stop", &[]),
+        _ => {}
     }
 }
 

@@ -1,9 +1,11 @@
 //! All services and what they share. One thread uses it: borrows are short and never held over an `await`.
 
 use super::boot::Boot;
+use super::events::{Events, Happening};
 use super::machine::Event;
 use super::reaper::Reaper;
 use super::unit::Unit;
+use crate::clock::WallTime;
 use crate::console_output::Console;
 use crate::control::{Channel, Power, ToInit};
 use crate::definition::Graph;
@@ -53,6 +55,8 @@ pub struct System {
     pub hostname: RefCell<String>,
     /// Events to the supervisor; `None` only makes it look at everything again.
     pub posts: mpsc::UnboundedSender<Option<Post>>,
+    /// What happens to services.
+    pub events: Events,
     /// Changes with every state change of any service.
     pub changed: watch::Sender<u64>,
 }
@@ -72,6 +76,14 @@ impl System {
     /// Something that is no event of a machine changed: health, the end of the machine.
     pub fn look_again(&self) {
         self.posts.send(None).ok();
+    }
+
+    /// Tells clients that something happened to a service.
+    pub fn tell(&self, service: &str, action: impl Into<String>, attributes: &[(&str, String)]) {
+        let id = self.with(service, |unit| unit.record.id.clone()).unwrap_or_default();
+        let attributes = attributes.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let time = WallTime::now();
+        self.events.tell(Happening { service: service.into(), id, action: action.into(), attributes, time });
     }
 
     /// Looks at, or changes, one service.

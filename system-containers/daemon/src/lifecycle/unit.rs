@@ -26,6 +26,18 @@ pub enum HealthState {
     Unhealthy,
 }
 
+impl HealthState {
+    /// In Docker's words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// One service.
 #[derive(Debug)]
 pub struct Unit {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod bollard;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod survival;

@@ -13,7 +13,7 @@ pub struct Summary {
     pub names: Vec<String>,
     /// `hull/<service>:<version>`.
     pub image: String,
-    /// The same.
+    /// `sha256:` and 64 hexadecimal digits.
     #[serde(rename = "ImageID")]
     pub image_id: String,
     /// Program and arguments.
@@ -24,7 +24,7 @@ pub struct Summary {
     pub ports: [(); 0],
     /// Description and the like.
     pub labels: BTreeMap<String, String>,
-    /// `created`, `running`, `restarting` or `exited`.
+    /// `created`, `running`, `paused`, `restarting` or `exited`.
     pub state: String,
     /// For people.
     pub status: String,
@@ -66,7 +66,7 @@ pub struct Inspect {
     pub args: Vec<String>,
     /// What it does now.
     pub state: State,
-    /// `hull/<service>:<version>`.
+    /// Id of the image.
     pub image: String,
     /// With a leading slash.
     pub name: String,
@@ -92,11 +92,11 @@ pub struct Inspect {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct State {
-    /// `created`, `running`, `restarting` or `exited`.
+    /// `created`, `running`, `paused`, `restarting` or `exited`.
     pub status: String,
     /// It has a process.
     pub running: bool,
-    /// Never.
+    /// Its processes are frozen.
     pub paused: bool,
     /// It waits to be started again.
     pub restarting: bool,
@@ -233,4 +233,22 @@ pub struct Config {
     pub stop_signal: String,
     /// Seconds.
     pub stop_timeout: u32,
+}
+
+/// `GET /containers/{id}/top`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Top {
+    /// Column heads.
+    pub titles: [&'static str; 8],
+    /// Rows.
+    pub processes: Vec<[String; 8]>,
+}
+
+/// Answer of `POST /containers/{id}/wait`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct WaitResult {
+    /// Exit code, or 128 and the signal.
+    pub status_code: i32,
 }

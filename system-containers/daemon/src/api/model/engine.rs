@@ -54,7 +54,7 @@ pub struct Info {
     pub containers: usize,
     /// Those with a process.
     pub containers_running: usize,
-    /// None.
+    /// Those that are frozen.
     pub containers_paused: usize,
     /// The others.
     pub containers_stopped: usize,
@@ -97,4 +97,14 @@ pub struct Info {
     pub system_time: String,
     /// Enabled everywhere.
     pub security_options: Vec<&'static str>,
+}
+
+/// `GET /volumes`: services keep their data where their definitions say.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Volumes {
+    /// None.
+    pub volumes: [(); 0],
+    /// None.
+    pub warnings: [(); 0],
 }

@@ -1,0 +1,186 @@
+//! `/images/*` and `/system/df`: the root file systems of the services, which come and go with the version of the OS.
+
+use super::containers;
+use super::describe;
+use super::error::ApiError;
+use super::model::image as model;
+use super::query::{Filters, Query};
+use crate::blocking::blocking;
+use crate::lifecycle::System;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Sizes of all root file systems: bytes by service, of those the shared ones, and bytes in all.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sizes {
+    services: BTreeMap<String, (u64, u64)>,
+    all: u64,
+}
+
+/// `GET /images/json`.
+pub async fn list(system: &Rc<System>, query: &Query) -> Result<Vec<model::Summary>, ApiError> {
+    let filters = Filters::parse(query, &["reference"])?;
+    let sizes = sizes(system).await?;
+    let mut images = summaries(system, &sizes);
+    images.retain(|image| {
+        filters.pass("reference", |value| {
+            let tag = &image.repo_tags[0];
+            tag == value || tag.split(':').next() == Some(value)
+        })
+    });
+    Ok(images)
+}
+
+/// `GET /images/{name}/json`.
+pub async fn inspect(system: &Rc<System>, name: &str) -> Result<model::Inspect, ApiError> {
+    let (service, image) = find(system, name).await?;
+    let units = system.units.borrow();
+    let definition = units.get(&service).and_then(|unit| unit.definition.as_ref());
+    Ok(model::Inspect {
+        id: image.id,
+        repo_tags: image.repo_tags,
+        repo_digests: [],
+        parent: "",
+        comment: definition.map(|definition| definition.description.clone()).unwrap_or_default(),
+        created: crate::clock::WallTime { seconds: image.created, nanoseconds: 0 }.rfc3339(),
+        architecture: super::engine::ARCHITECTURE,
+        os: "linux",
+        size: image.size,
+        config: describe::config(system, &service, definition),
+        root_fs: model::RootFs { kind: "layers", layers: [] },
+    })
+}
+
+/// `GET /images/{name}/history`.
+pub async fn history(system: &Rc<System>, name: &str) -> Result<Vec<model::History>, ApiError> {
+    let (_, image) = find(system, name).await?;
+    Ok(vec![model::History {
+        id: image.id,
+        created: image.created,
+        created_by: "part of the verified system image",
+        tags: image.repo_tags,
+        size: image.size,
+        comment: image.labels.get("hull.description").cloned().unwrap_or_default(),
+    }])
+}
+
+/// `GET /system/df`.
+pub async fn disk_usage(system: &Rc<System>) -> Result<model::DiskUsage, ApiError> {
+    let sizes = sizes(system).await?;
+    Ok(model::DiskUsage {
+        layers_size: sizes.all,
+        images: summaries(system, &sizes),
+        containers: containers::list(system, &Query::parse("all=1"))?,
+        volumes: [],
+        build_cache: [],
+    })
+}
+
+/// By `hull/<service>`, with or without the tag, or by (the beginning of) an id.
+async fn find(system: &Rc<System>, name: &str) -> Result<(String, model::Summary), ApiError> {
+    let sizes = sizes(system).await?;
+    let digits = name.strip_prefix("sha256:").unwrap_or(name);
+    let matches = |image: &model::Summary| {
+        let tag = &image.repo_tags[0];
+        tag == name || tag.split(':').next() == Some(name) || (digits.len() >= 4 && image.id[7..].starts_with(digits))
+    };
+    let names: Vec<String> = system.units.borrow().keys().cloned().collect();
+    let mut found = names.into_iter().zip(summaries(system, &sizes)).filter(|(_, image)| matches(image));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(ApiError::bad(format!("several images begin with {name}"))),
+        (None, _) => Err(ApiError::missing(format!("No such image: {name}"))),
+    }
+}
+
+/// In the order of the services' names.
+fn summaries(system: &System, sizes: &Sizes) -> Vec<model::Summary> {
+    let units = system.units.borrow();
+    let summary = |(name, unit): (&String, &crate::lifecycle::Unit)| {
+        let (size, shared_size) = sizes.services.get(name).copied().unwrap_or_default();
+        model::Summary {
+            id: describe::image_id(system, name),
+            parent_id: "",
+            repo_tags: vec![describe::image(system, name)],
+            repo_digests: [],
+            created: made(&system.paths.definition(name)),
+            size,
+            shared_size,
+            labels: describe::labels(unit.definition.as_ref(), name),
+            containers: 1,
+        }
+    };
+    units.iter().map(summary).collect()
+}
+
+/// Every file of the image carries the time of its sources.
+fn made(folder: &Path) -> i64 {
+    std::fs::metadata(folder).map_or(0, |metadata| metadata.mtime())
+}
+
+async fn sizes(system: &System) -> Result<Sizes, ApiError> {
+    let roots: Vec<(String, PathBuf)> =
+        system.units.borrow().keys().map(|name| (name.clone(), system.paths.definition(name).join("rootfs"))).collect();
+    let measured = blocking("image sizes", move || measure(&roots)).await;
+    measured.map_err(|error| ApiError::internal(error.to_string()))
+}
+
+/// A root that cannot be read counts as empty: the service's own state tells why.
+fn measure(roots: &[(String, PathBuf)]) -> Sizes {
+    let mut files = Vec::new();
+    for (index, (_, root)) in roots.iter().enumerate() {
+        walk(root, &mut |metadata| files.push((metadata.ino(), index, metadata.len()))).ok();
+    }
+    let mut users: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
+    for (inode, index, _) in &files {
+        users.entry(*inode).or_default().insert(*index);
+    }
+    let mut sizes = Sizes::default();
+    let (mut of_service, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for (inode, index, bytes) in files {
+        if of_service.insert((index, inode)) {
+            let (size, shared) = sizes.services.entry(roots[index].0.clone()).or_default();
+            *size += bytes;
+            *shared += if users[&inode].len() > 1 { bytes } else { 0 };
+        }
+        sizes.all += if seen.insert(inode) { bytes } else { 0 };
+    }
+    sizes
+}
+
+fn walk(folder: &Path, see: &mut impl FnMut(&std::fs::Metadata)) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            walk(&entry.path(), see)?;
+        } else if metadata.is_file() {
+            see(&metadata);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_files_count_once_in_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots: Vec<_> = ["a", "b"].map(|name| (name.to_owned(), folder.path().join(name))).into();
+        for (_, root) in &roots {
+            std::fs::create_dir_all(root.join("usr")).unwrap();
+            std::fs::write(root.join("own"), [0; 10]).unwrap();
+        }
+        std::fs::write(roots[0].1.join("usr/shared"), [0; 100]).unwrap();
+        std::fs::hard_link(roots[0].1.join("usr/shared"), roots[1].1.join("usr/shared")).unwrap();
+        let sizes = measure(&roots);
+        assert_eq!(sizes.services["a"], (110, 100));
+        assert_eq!(sizes.services["b"], (110, 100));
+        assert_eq!(sizes.all, 120);
+    }
+}
