@@ -243,8 +243,13 @@ impl Guest {
         self.host(&format!("/usr/bin/hull --socket /run/system-docker.sock {arguments}"))
     }
 
+    /// Factor for times meant for a machine that is not emulated.
+    pub fn patience(&self) -> u32 {
+        self.machine.accel.patience()
+    }
+
     fn deadline(&self, seconds: u32) -> Instant {
-        Instant::now() + Duration::from_secs(u64::from(seconds * self.machine.accel.patience()))
+        Instant::now() + Duration::from_secs(u64::from(seconds * self.patience()))
     }
 
     fn tail(&mut self) -> String {

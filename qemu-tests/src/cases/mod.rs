@@ -7,7 +7,7 @@
 //! | [`user_data`] | malformed, empty, huge and hostile user data |
 //! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
 //! | [`network`] | DHCP and router advertisements from a real server, static addresses, DNS |
-//! | [`system_docker`] | every verb of the docker client on the system daemon |
+//! | [`system_docker`] | every verb of the docker client on the system daemon; a machine under pressure |
 //! | [`tampering`] | bits flipped in the root partition |
 
 pub mod confinement;
@@ -17,6 +17,7 @@ pub mod first_boot;
 pub mod kills;
 pub mod missing;
 pub mod network;
+pub mod pressure;
 pub mod registry;
 pub mod system_docker;
 pub mod tampering;

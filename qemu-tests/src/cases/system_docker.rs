@@ -1,6 +1,8 @@
-//! Every verb of Debian's docker client against the system daemon, as `system-docker` in the console.
+//! Every verb of Debian's docker client against the system daemon, as `system-docker` in the console; then, on the same
+//! machine, applications that take all they get.
 
 use super::first_boot::user_data;
+use super::pressure;
 use crate::guest::{Boot, Guest, Site};
 use crate::report::Report;
 use crate::seed::Seed;
@@ -82,8 +84,9 @@ pub fn run(site: &Site, report: &mut Report) {
         guest.retry(30, "true")?;
         Ok(guest)
     });
-    let Some(guest) = booted else { return };
+    let Some(mut guest) = booted else { return };
     verbs(&guest, report);
+    pressure::run(&mut guest, report);
 }
 
 fn verbs(guest: &Guest, report: &mut Report) {
