@@ -1,7 +1,7 @@
 //! System calls that change the whole machine, reach into other processes, or widen what a process can reach.
 
 /// Name and what it does. The order is that of reports: by what they are for.
-pub const DANGEROUS: [(&str, &str); 35] = [
+pub const DANGEROUS: [(&str, &str); 36] = [
     ("mount", "mounts file systems"),
     ("umount2", "unmounts file systems"),
     ("pivot_root", "exchanges the root file system"),
@@ -37,6 +37,7 @@ pub const DANGEROUS: [(&str, &str); 35] = [
     ("clock_settime", "sets the clock"),
     ("settimeofday", "sets the clock"),
     ("adjtimex", "slews the clock"),
+    ("clock_adjtime", "slews the clock"),
 ];
 
 /// Those of [`DANGEROUS`] that are among `calls`.

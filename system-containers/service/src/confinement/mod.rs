@@ -25,6 +25,9 @@ use crate::schema::{Api, DeviceRule, Network, Service};
 use crate::validate::parse_size;
 use serde::{Deserialize, Serialize};
 
+/// File beside `seccomp.bpf` in the image: the names the filter lets through, one a line, sorted.
+pub const CALLS_FILE: &str = "seccomp.calls";
+
 /// Namespaces of Linux that are always a container's own, `network` left out: that is the service's choice.
 const OWN: [&str; 5] = ["mount", "pid", "ipc", "uts", "cgroup"];
 /// Namespaces that are always the machine's.

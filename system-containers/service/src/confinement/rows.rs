@@ -26,8 +26,8 @@ const QUESTIONS: [(&str, Answer); 14] = [
     ("dangerous ones among them", dangerous),
     ("gains privileges by execve(2)", |it| vec![if it.no_new_privs { "no" } else { "yes" }.into()]),
     ("devices", devices),
-    ("writable, lasting", |it| paths(it, |one| one.source.is_some())),
-    ("writable, in memory", |it| paths(it, |one| one.source.is_none())),
+    ("writable on the machine", |it| paths(it, |one| one.source.is_some())),
+    ("writable in its own memory", |it| paths(it, |one| one.source.is_none())),
     ("kernel settings", kernel),
     ("network", network),
     ("limits", limits),
@@ -158,14 +158,14 @@ mod tests {
             ("own namespaces", "mount, pid, ipc, uts, cgroup, network", "none"),
             ("capabilities", "1 of 41: KILL", "all 41"),
             ("system calls", "1 of 375", "all 375, and those of 32-bit programs"),
-            ("dangerous ones among them", "none", "all 35"),
+            ("dangerous ones among them", "none", "all 36"),
             (
                 "devices",
                 "a /dev of its own with the standard nodes|character devices 4:*: read, write|never: kmsg",
                 "the machine's /dev|all allowed",
             ),
-            ("writable, lasting", "none", "everything"),
-            ("writable, in memory", "/dev|/dev/mqueue|/dev/shm|/run|/tmp", "everything"),
+            ("writable on the machine", "none", "everything"),
+            ("writable in its own memory", "/dev|/dev/mqueue|/dev/shm|/run|/tmp", "everything"),
             ("limits", "memory: 16 MiB|processes: none", "memory: none|processes: none"),
         ] {
             let row = rows.iter().find(|row| row.aspect == aspect).unwrap();
