@@ -275,6 +275,12 @@ impl Guest {
         run(self.ssh_command().args(["127.0.0.1", line]))
     }
 
+    /// Copies a file to a path the scenario's user can write.
+    pub fn upload(&self, from: &Path, to: &str) -> Result<()> {
+        let file = std::fs::File::open(from).with_context(|| format!("{}", from.display()))?;
+        run(self.ssh_command().args(["127.0.0.1", &format!("cat > {to}")]).stdin(file)).map(drop)
+    }
+
     /// Runs a shell line as root by sudo.
     pub fn root(&self, line: &str) -> Result<String> {
         self.ssh(&format!("sudo sh -c '{}'", line.replace('\'', r"'\''")))
