@@ -31,8 +31,9 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
         let before = pids(guest)?;
         println!("       calm: {:.1} s", login(guest)?.as_secs_f64());
         for (name, program) in HOGS {
-            guest.ssh(&format!("docker run -d --restart always --name {name} hog sh -c '{program}'"))?;
+            guest.ssh(&format!("docker create --restart always --name {name} hog sh -c '{program}'"))?;
         }
+        guest.ssh(&format!("docker start {}", HOGS.map(|(name, _)| name).join(" ")))?;
         std::thread::sleep(RAMP);
         Ok(before)
     });

@@ -8,7 +8,13 @@ fn service(text: &str) -> Service {
 }
 
 fn facts() -> Facts {
-    Facts { hostname: "box".into(), system_disk: [(254, 0), (254, 1)].into(), watchdog_major: Some(247) }
+    Facts {
+        hostname: "box".into(),
+        system_disk: [(254, 0), (254, 1)].into(),
+        watchdog_major: Some(247),
+        memory: 1 << 30,
+        threads_max: 8000,
+    }
 }
 
 /// Compares with `testdata/plan/<name>.json`; `UPDATE_GOLDEN=1` writes it.
@@ -37,6 +43,18 @@ fn a_minimal_service_gets_nothing_it_did_not_ask_for() {
     assert_eq!(plan.launch.devices, hull_runtime::DeviceRules::default());
     assert!(plan.sources.is_empty());
     assert_eq!(plan.limits, cgroup::Limits::default());
+}
+
+#[test]
+fn what_is_spared_depends_on_the_machine() {
+    let text = include_str!("../../testdata/plan/minimal.toml").to_owned();
+    let limits = |memory: &str, pids: u32| {
+        let text = format!("{text}\n[limits]\nmemory-spare = \"{memory}\"\npids-spare = {pids}\n");
+        let limits = plan("t", &service(&text), &Paths::machine(), &facts()).limits;
+        (limits.memory_max.unwrap(), limits.pids_max.unwrap())
+    };
+    assert_eq!(limits("128M", 1024), ((1 << 30) - (128 << 20), 8000 - 1024));
+    assert_eq!(limits("4G", 9000), (1 << 29, 4000));
 }
 
 #[test]

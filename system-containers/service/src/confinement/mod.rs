@@ -78,8 +78,12 @@ pub struct Confinement {
     pub network: Network,
     /// Bytes of memory it can use.
     pub memory_max: Option<u64>,
+    /// Bytes of the machine's memory it cannot use.
+    pub memory_spare: Option<u64>,
     /// Processes and threads it can have.
     pub pids_max: Option<u64>,
+    /// Processes and threads of the kernel's limit it cannot have.
+    pub pids_spare: Option<u64>,
     /// What the system daemon does for it.
     pub api: Api,
 }
@@ -155,7 +159,9 @@ impl Confinement {
             cgroup_writable: security.delegate,
             network,
             memory_max: size(&service.limits.memory_max),
+            memory_spare: size(&service.limits.memory_spare),
             pids_max: service.limits.pids_max,
+            pids_spare: service.limits.pids_spare,
             api: service.api,
         }
     }
@@ -177,7 +183,9 @@ impl Confinement {
             cgroup_writable: true,
             network: Network::Host,
             memory_max: None,
+            memory_spare: None,
             pids_max: None,
+            pids_spare: None,
             api: Api::Admin,
         }
     }

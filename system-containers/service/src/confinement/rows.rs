@@ -130,8 +130,16 @@ fn network(it: &Confinement) -> Vec<String> {
 }
 
 fn limits(it: &Confinement) -> Vec<String> {
-    let memory = it.memory_max.map_or_else(|| "memory: none".into(), |bytes| format!("memory: {} MiB", bytes >> 20));
-    let pids = it.pids_max.map_or_else(|| "processes: none".into(), |count| format!("processes: {count}"));
+    let memory = match (it.memory_max, it.memory_spare) {
+        (Some(bytes), _) => format!("memory: {} MiB", bytes >> 20),
+        (None, Some(bytes)) => format!("memory: all but {} MiB", bytes >> 20),
+        (None, None) => "memory: none".into(),
+    };
+    let pids = match (it.pids_max, it.pids_spare) {
+        (Some(count), _) => format!("processes: {count}"),
+        (None, Some(count)) => format!("processes: all but {count}"),
+        (None, None) => "processes: none".into(),
+    };
     vec![memory, pids]
 }
 
