@@ -9,7 +9,9 @@
 //! | [`dm`] | device mapper: a dm-verity device and its status |
 //! | [`loopback`] | bring up `lo` |
 //! | [`mount`] | mount_setattr |
+//! | [`schedule`] | sched_setattr and ioprio_set |
 //! | [`seccomp`] | install a compiled filter |
+//! | [`signal`] | any signal to a pidfd |
 //! | [`swap`] | swapoff |
 //! | [`watchdog`] | hardware watchdog |
 
@@ -21,6 +23,8 @@ pub mod clone;
 pub mod dm;
 pub mod loopback;
 pub mod mount;
+pub mod schedule;
 pub mod seccomp;
+pub mod signal;
 pub mod swap;
 pub mod watchdog;

@@ -1,19 +1,37 @@
 //! In the child: nodes and links of a private `/dev`.
 
+use super::root::attach;
+use super::sources::Source;
 use crate::error::{StartError, Step};
 use crate::plan::{Node, STANDARD_LINKS};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat, symlink};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
+use std::os::fd::AsFd;
 
-/// Makes all nodes and links; the umask is zero, so modes are as planned.
-pub(super) fn fill(nodes: &[Node]) -> Result<(), StartError> {
-    for node in nodes {
-        make(node).map_err(|errno| StartError::at(Step::DeviceNode, &node.path, errno))?;
+/// Makes all nodes and links; the umask is zero, so modes are as planned. In a user namespace the host's nodes, in the
+/// same order, are mounted instead. What a root file system has already stays.
+pub(super) fn fill(nodes: &[Node], from_host: Option<Vec<Source>>) -> Result<(), StartError> {
+    match from_host {
+        Some(sources) => {
+            for (node, source) in nodes.iter().zip(sources) {
+                attach(source.tree.as_fd(), &node.path, source.directory)?;
+            }
+        }
+        None => {
+            for node in nodes {
+                existing(make(node)).map_err(|errno| StartError::at(Step::DeviceNode, &node.path, errno))?;
+            }
+        }
     }
     for (path, target) in STANDARD_LINKS {
-        symlink(target, path).map_err(|errno| StartError::at(Step::DeviceNode, path, errno))?;
+        existing(symlink(target, path)).map_err(|errno| StartError::at(Step::DeviceNode, path, errno))?;
     }
     Ok(())
+}
+
+fn existing(made: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    if made == Err(Errno::EXIST) { Ok(()) } else { made }
 }
 
 fn make(node: &Node) -> rustix::io::Result<()> {

@@ -19,7 +19,9 @@ pub(super) fn mask(paths: &[PathBuf]) -> Result<(), StartError> {
         let Ok(metadata) = std::fs::metadata(path) else { continue };
         let cover = match (metadata.is_dir(), empty) {
             (true, Some(empty)) => clone(empty, false),
-            (true, None) => new_file_system("tmpfs", &[("nr_inodes".into(), Some("1".into()))], empty_attributes()),
+            (true, None) => {
+                new_file_system("tmpfs", "tmpfs", &[("nr_inodes".into(), Some("1".into()))], empty_attributes())
+            }
             (false, _) => clone(Path::new("/dev/null"), false),
         };
         let cover = cover.map_err(|errno| StartError::at(Step::HidePath, path, errno))?;
