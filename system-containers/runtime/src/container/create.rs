@@ -2,7 +2,7 @@
 
 use super::sync::{CREATED, HOOKS, MAPS, Sync, pair};
 use super::terminal::Console;
-use super::{Made, of_io, of_nix, open_cgroup, process, read_filter, root, set_names, sources};
+use super::{Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_names, sources};
 use crate::bundle::Ends;
 use crate::error::{StartError, Step};
 use crate::hooks;
@@ -10,10 +10,12 @@ use crate::plan::{Container, Extras, Mappings};
 use hull_sys::clone::{Forked, close_on_exec_from, fork};
 use hull_sys::seccomp::Filter;
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use rustix::process::{Gid, Pid, Signal, Uid, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{
+    DumpableBehavior, Gid, Pid, Signal, Uid, WaitId, WaitIdOptions, pidfd_send_signal, set_dumpable_behavior, waitid,
+};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
@@ -40,8 +42,11 @@ pub(crate) fn create(
     match forked.map_err(|error| StartError::of(Step::Clone, of_io(&error)))? {
         Forked::Child => {
             drop(ours);
+            // A directory of the host, with the whole hierarchy above it: who shares the process's namespaces must not
+            // find it open here.
+            drop(cgroup);
             let mut reporter = Reporter::Creating(theirs);
-            let Err(error) = inside(plan, extras, sources, ends, &joined, filter.as_ref(), &mut reporter);
+            let Err(error) = inside(plan, extras, sources, ends, joined, filter.as_ref(), &mut reporter);
             std::process::exit(i32::from(reporter.report(&error).is_err()) + 1);
         }
         Forked::Parent { pid, pidfd } => {
@@ -123,7 +128,7 @@ fn inside(
     extras: &Extras,
     sources: sources::Sources,
     ends: Ends<'_>,
-    joined: &[(CloneFlags, OwnedFd)],
+    joined: Vec<(CloneFlags, OwnedFd)>,
     filter: Option<&Filter>,
     reporter: &mut Reporter,
 ) -> Result<Infallible, StartError> {
@@ -134,8 +139,13 @@ fn inside(
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
         root.map_err(|errno| StartError::of(Step::IdMapping, errno))?;
     }
+    if !joined.is_empty() {
+        // Until execve nobody who is in these namespaces already looks into this process.
+        let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        hidden.map_err(|errno| StartError::of(Step::JoinNamespaces, errno))?;
+    }
     for (flag, fd) in joined {
-        nix::sched::setns(fd, *flag).map_err(|errno| StartError::of(Step::JoinNamespaces, of_nix(errno)))?;
+        nix::sched::setns(&fd, flag).map_err(|errno| StartError::of(Step::JoinNamespaces, of_nix(errno)))?;
     }
     if extras.own_cgroup_namespace {
         nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
@@ -151,13 +161,13 @@ fn inside(
         hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
     }
     for (file, value) in &plan.sysctl {
-        std::fs::write(file, value).map_err(|error| StartError::at(Step::Sysctl, file, of_io(&error)))?;
+        paths::write_procfs(file, value.as_bytes()).map_err(|errno| StartError::at(Step::Sysctl, file, errno))?;
     }
     if let Some(size) = extras.terminal {
         process::take_terminal(size, plan.process.uid, ends.console.map(Console))?;
     }
     // A working directory that cannot be made is reported when it is entered.
-    drop(std::fs::create_dir_all(&plan.process.cwd));
+    drop(paths::find_or_make(&plan.process.cwd, true, ResolveFlags::empty()));
     super::hide::mask(&plan.masked)?;
     super::hide::make_read_only(&plan.readonly)?;
     root::finish(extras)?;

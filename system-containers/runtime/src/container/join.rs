@@ -4,7 +4,7 @@
 //! reach through `/proc/<pid>/root`; and it is not dumpable until execve, so it cannot be traced either.
 
 use super::terminal::{self, Terminal};
-use super::{Made, of_io, open_cgroup, process, read_filter, spawn};
+use super::{Made, of_io, open_cgroup, paths, process, read_filter, spawn};
 use crate::error::{StartError, Step};
 use crate::plan;
 use nix::sched::CloneFlags;
@@ -49,8 +49,7 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     move_into_thread_name_spaces(init.as_fd(), namespaces).map_err(at_init)?;
 
     let terminal = plan.tty.then(|| terminal::open(plan.size, plan.process.uid)).transpose()?;
-    let into = if foreign_user { None } else { Some(cgroup.as_fd()) };
-    let (pid, pidfd) = spawn(CloneFlags::empty(), into, || {
+    let (pid, pidfd) = spawn(CloneFlags::empty(), cgroup, !foreign_user, || {
         if let Some(mut place) = place {
             // 0 is the writer itself.
             place.write_all(b"0").map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
@@ -77,7 +76,7 @@ fn is_foreign_user_namespace(init: i32) -> std::io::Result<bool> {
 fn take_oom_score(init: i32) -> std::io::Result<()> {
     let score = std::fs::read(format!("/proc/{init}/oom_score_adj"))?;
     if score != std::fs::read("/proc/self/oom_score_adj")? {
-        std::fs::write("/proc/self/oom_score_adj", score)?;
+        paths::write_procfs(Path::new("/proc/self/oom_score_adj"), &score)?;
     }
     Ok(())
 }

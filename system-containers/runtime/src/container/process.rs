@@ -7,6 +7,7 @@
 //! user 0 gets exactly inheritable | bounding, every other user exactly the ambient set ("Transformation of capabilities
 //! during execve()", capabilities(7)), which are the sets a plan without it leads to anyway.
 
+use super::paths;
 use super::terminal::{self, Console};
 use crate::error::{StartError, Step};
 use crate::launch::TerminalSize;
@@ -55,8 +56,8 @@ pub(super) fn set_limits(plan: &Process) -> Result<(), StartError> {
             .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
     }
     let Some(score) = plan.oom_score_adj else { return Ok(()) };
-    std::fs::write("/proc/self/oom_score_adj", score.to_string())
-        .map_err(|error| StartError::at(Step::Limits, "oom_score_adj", super::of_io(&error)))
+    paths::write_procfs(Path::new("/proc/self/oom_score_adj"), score.to_string().as_bytes())
+        .map_err(|errno| StartError::at(Step::Limits, "oom_score_adj", errno))
 }
 
 /// Sets the same of another process, from outside the user namespace it may be in.
@@ -126,7 +127,9 @@ pub(super) fn run_after(
     set_scheduling(plan)?;
     let keep = if filter.is_some() && !plan.no_new_privs { CapabilitySet::SYS_ADMIN } else { CapabilitySet::empty() };
     become_user(plan, keep).map_err(|errno| StartError::of(Step::Credentials, errno))?;
-    process::chdir(&plan.cwd).map_err(|errno| StartError::at(Step::WorkingDirectory, &plan.cwd, errno))?;
+    // As the planned user, who may not be allowed to enter what root may.
+    let entered = paths::find_directory(&plan.cwd).and_then(process::fchdir);
+    entered.map_err(|errno| StartError::at(Step::WorkingDirectory, &plan.cwd, errno))?;
     process::umask(Mode::from_raw_mode(plan.umask));
     set_parent_process_death_signal(None).map_err(|errno| StartError::of(Step::Streams, errno))?;
     reset_signals().map_err(|error| StartError::of(Step::Streams, super::of_io(&error)))?;

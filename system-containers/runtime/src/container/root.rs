@@ -1,18 +1,16 @@
 //! In the child: makes the root and its mounts.
 
-use super::dev;
 use super::sources::{Source, Sources, new_file_system, system_propagation};
+use super::{dev, paths};
 use crate::error::{StartError, Step};
 use crate::plan::{Container, Extras, Mount, Propagation, What};
 use hull_sys::mount::{set_attributes, set_attributes_of_one};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount,
 };
 use rustix::process::{chdir, fchdir, pivot_root};
-use std::fs;
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -43,7 +41,7 @@ pub(super) fn enter(plan: &Container, mounted: Mounted) -> Result<(), StartError
     let Mounted { root, mounts, mut nodes } = mounted;
     change_root(root.as_fd()).map_err(|errno| StartError::at(Step::PivotRoot, &plan.rootfs, errno))?;
     for (mount, source) in plan.mounts.iter().zip(mounts) {
-        attach(source.tree.as_fd(), &mount.target, source.directory)?;
+        attach(&source, &mount.target, rules(&mount.what))?;
         if matches!(mount.what, What::Dev { .. }) {
             dev::fill(&plan.nodes, nodes.take())?;
         }
@@ -52,8 +50,8 @@ pub(super) fn enter(plan: &Container, mounted: Mounted) -> Result<(), StartError
     let has_dev = plan.mounts.iter().any(|mount| mount.target == Path::new("/dev"));
     match &plan.extras {
         Some(extras) if !extras.foreign_dev && !has_dev => {
-            fs::create_dir_all("/dev")
-                .map_err(|error| StartError::at(Step::DeviceNode, "/dev", super::of_io(&error)))?;
+            paths::find_or_make(Path::new("/dev"), true, ResolveFlags::NO_SYMLINKS)
+                .map_err(|errno| StartError::at(Step::DeviceNode, "/dev", errno))?;
             dev::fill(&plan.nodes, nodes)
         }
         _ => Ok(()),
@@ -108,32 +106,35 @@ fn make(mount: &Mount) -> Result<Source, StartError> {
     Ok(Source { tree, directory: true })
 }
 
-/// Moves a detached mount to its place.
-pub(super) fn attach(tree: BorrowedFd<'_>, target: &Path, directory: bool) -> Result<(), StartError> {
-    let unusable = |errno| StartError::at(Step::MountTarget, target, errno);
-    match fs::metadata(target).map(|metadata| metadata.is_dir()) {
-        Ok(found) if found == directory => {}
-        Ok(found) => return Err(unusable(if found { Errno::ISDIR } else { Errno::NOTDIR })),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make_target(target, directory).map_err(|error| unusable(super::of_io(&error)))?;
-        }
-        Err(error) => return Err(unusable(super::of_io(&error))),
+/// Names the kernel's file systems go by have to be where they are expected, not where a link leads.
+fn rules(what: &What) -> ResolveFlags {
+    match what {
+        What::New { kind, .. } if kind != "tmpfs" => ResolveFlags::NO_SYMLINKS,
+        What::Dev { .. } => ResolveFlags::NO_SYMLINKS,
+        _ => ResolveFlags::empty(),
     }
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-    move_mount(tree, "", CWD, target, flags).map_err(|errno| StartError::at(Step::Mount, target, errno))
 }
 
-/// Works on the writable file systems among the mounts made so far; the root answers `EROFS`.
-fn make_target(target: &Path, directory: bool) -> std::io::Result<()> {
-    // The umask is still zero, and these are seen by every user of the container.
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o755);
-    if directory {
-        return builder.create(target);
+/// Moves a detached mount of the plan to its place, which is made on the writable file systems among the mounts made so
+/// far.
+pub(super) fn attach(source: &Source, target: &Path, rules: ResolveFlags) -> Result<(), StartError> {
+    let unusable = |errno| StartError::at(Step::MountTarget, target, errno);
+    // The umask is still zero, and what is made is seen by every user of the container.
+    let place = paths::find_or_make(target, source.directory, rules).map_err(unusable)?;
+    match paths::is_directory(&place).map_err(unusable)? {
+        found if found == source.directory => {}
+        true => return Err(unusable(Errno::ISDIR)),
+        false => return Err(unusable(Errno::NOTDIR)),
     }
-    if let Some(parent) = target.parent() {
-        builder.create(parent)?;
+    // Whoever reads or writes /proc, such as the steps that hide parts of it, means the kernel's.
+    if paths::is_on_procfs(&place).map_err(unusable)? {
+        return Err(unusable(Errno::PERM));
     }
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(target).map(drop)
+    put(source.tree.as_fd(), place.as_fd(), target)
+}
+
+/// Moves a detached mount onto `place`, found at `path`.
+pub(super) fn put(tree: BorrowedFd<'_>, place: BorrowedFd<'_>, path: &Path) -> Result<(), StartError> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, "", place, "", flags).map_err(|errno| StartError::at(Step::Mount, path, errno))
 }

@@ -1,8 +1,9 @@
 //! Pseudo-terminals from the container's own devpts, and their way to whoever shows them.
 
+use super::paths;
 use crate::error::{StartError, Step};
 use crate::launch::TerminalSize;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::ResolveFlags;
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -12,6 +13,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// The multiplexer of the container's own devpts.
 pub(super) const PTMX: &str = "/dev/pts/ptmx";
@@ -26,14 +28,14 @@ pub(super) struct Terminal {
     pub(super) slave: OwnedFd,
 }
 
-/// A new pseudo-terminal. The slave is opened through the master, so no name in the container is trusted.
+/// A new pseudo-terminal. The slave is opened through the master, so no name in the container is trusted but that
+/// of its devpts, which is looked at.
 pub(super) fn open(size: Option<TerminalSize>, uid: u32) -> Result<Terminal, StartError> {
     allocate(size, uid).map_err(|errno| StartError::at(Step::Terminal, PTMX, errno))
 }
 
 fn allocate(size: Option<TerminalSize>, uid: u32) -> Result<Terminal, Errno> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let master = rustix::fs::open(PTMX, flags, Mode::empty())?;
+    let master = paths::open_ptmx()?;
     unlockpt(&master)?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = ioctl_tiocgptpeer(&master, flags)?;
@@ -47,13 +49,12 @@ fn allocate(size: Option<TerminalSize>, uid: u32) -> Result<Terminal, Errno> {
 /// Makes the terminal known as the console.
 pub(super) fn bind_console(terminal: &Terminal) -> Result<(), StartError> {
     let bind = || {
-        match rustix::fs::open(CONSOLE, OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::from_raw_mode(0o666)) {
-            Ok(_) | Err(Errno::NXIO) => {}
-            Err(errno) => return Err(errno),
-        }
+        // Not what a link of this name leads to: the mount would cover that.
+        let place = paths::find_or_make(Path::new(CONSOLE), false, ResolveFlags::NO_SYMLINKS)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let tree = open_tree(&terminal.slave, "", flags)?;
-        move_mount(&tree, "", CWD, CONSOLE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(&tree, "", &place, "", flags)
     };
     bind().map_err(|errno| StartError::at(Step::Terminal, CONSOLE, errno))
 }
@@ -74,5 +75,31 @@ impl Console<'_> {
         sendmsg(self.0, &[IoSlice::new(PTMX.as_bytes())], &mut control, SendFlags::NOSIGNAL)
             .map(drop)
             .map_err(|errno| StartError::at(Step::Terminal, "console socket", errno))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::{CloneFlags, unshare};
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+
+    /// CVE-2025-52565: what an image's link of that name leads to is not covered by the terminal.
+    #[test]
+    fn root_cve_2025_52565_the_console_is_no_link() {
+        // A mount namespace of this thread alone.
+        unshare(CloneFlags::CLONE_NEWNS).expect("this test needs root");
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make / private");
+        mount("tmpfs", "/dev", "tmpfs", MountFlags::empty(), None).expect("cover /dev");
+        std::fs::create_dir("/dev/pts").expect("make directory");
+        mount("devpts", "/dev/pts", "devpts", MountFlags::empty(), Some(c"newinstance,ptmxmode=0666")).expect("devpts");
+        std::fs::write("/dev/other", "untouched").expect("write");
+        std::os::unix::fs::symlink("other", CONSOLE).expect("link");
+        let terminal = open(None, 0).expect("terminal");
+        assert_eq!(bind_console(&terminal), Err(StartError::at(Step::Terminal, CONSOLE, Errno::LOOP)));
+        assert_eq!(std::fs::read_to_string("/dev/other").expect("read"), "untouched");
+        std::fs::remove_file(CONSOLE).expect("remove");
+        assert_eq!(bind_console(&terminal), Ok(()));
+        assert!(std::fs::metadata(CONSOLE).is_ok_and(|found| !found.is_file()));
     }
 }

@@ -125,7 +125,20 @@ fn listed(mount: &runtime::Mount) -> Result<Mount, StartError> {
             },
         }
     };
+    if hides_proc(&target, &what) {
+        return invalid(Errno::PERM);
+    }
     Ok(Mount { target, what, attributes: options.attributes, tree_attributes: options.tree_attributes })
+}
+
+/// A directory in place of `/proc` could hold files that look like the kernel's to whoever masks, reads or writes them.
+fn hides_proc(target: &Path, what: &What) -> bool {
+    let genuine = match what {
+        What::New { kind, .. } => kind == "proc",
+        What::Bind { source, .. } => source == Path::new("/proc"),
+        What::Dev { .. } | What::Overlay { .. } => false,
+    };
+    target == Path::new("/proc") && !genuine
 }
 
 /// Option words that are not the kernel's but other runtimes'.
@@ -196,6 +209,9 @@ fn build<'a>(
     };
     // For a system service every word holds for the whole tree of an `rbind`.
     let tree_attributes = options.tree_attributes | attributes;
+    if hides_proc(&target, &what) {
+        return invalid(Errno::PERM);
+    }
     Ok(Mount { target, what, attributes, tree_attributes })
 }
 
