@@ -10,7 +10,9 @@
 //! | [`knock`] | calls the OS never makes, without effect: whether a process would get in |
 //! | [`loopback`] | bring up `lo` |
 //! | [`mount`] | mount_setattr |
+//! | [`schedule`] | sched_setattr and ioprio_set |
 //! | [`seccomp`] | install a compiled filter |
+//! | [`signal`] | any signal to a pidfd |
 //! | [`swap`] | swapoff |
 //! | [`watchdog`] | hardware watchdog |
 
@@ -23,6 +25,8 @@ pub mod dm;
 pub mod knock;
 pub mod loopback;
 pub mod mount;
+pub mod schedule;
 pub mod seccomp;
+pub mod signal;
 pub mod swap;
 pub mod watchdog;

@@ -15,6 +15,8 @@ pub enum Propagation {
     Slave,
     /// Mounts made below it appear below all its peers. A shared mount stays in its group.
     Shared,
+    /// Private, and not to be bound elsewhere.
+    Unbindable,
 }
 
 /// Sets attributes and, when given, the propagation of the mount `tree` refers to and of all mounts below it; attributes
@@ -27,6 +29,23 @@ pub fn set_attributes(
     attributes: MountAttrFlags,
     propagation: Option<Propagation>,
 ) -> io::Result<()> {
+    set(tree, attributes, propagation, libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
+}
+
+/// Sets attributes of the one mount `mount` refers to, and of none below it; otherwise like [`set_attributes`].
+///
+/// # Errors
+/// As mount_setattr(2).
+pub fn set_attributes_of_one(mount: BorrowedFd<'_>, attributes: MountAttrFlags) -> io::Result<()> {
+    set(mount, attributes, None, libc::AT_EMPTY_PATH)
+}
+
+fn set(
+    tree: BorrowedFd<'_>,
+    attributes: MountAttrFlags,
+    propagation: Option<Propagation>,
+    flags: libc::c_int,
+) -> io::Result<()> {
     let attr_set = u64::from(attributes.bits());
     let access_time = u64::from(MountAttrFlags::MOUNT_ATTR__ATIME.bits());
     let arguments = libc::mount_attr {
@@ -38,10 +57,10 @@ pub fn set_attributes(
             Some(Propagation::Private) => libc::MS_PRIVATE,
             Some(Propagation::Slave) => libc::MS_SLAVE,
             Some(Propagation::Shared) => libc::MS_SHARED,
+            Some(Propagation::Unbindable) => libc::MS_UNBINDABLE,
         },
         userns_fd: 0,
     };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     // SAFETY: the path is a C string, `arguments` lives until the call returns, and its size is given.
     let result = unsafe {
         libc::syscall(

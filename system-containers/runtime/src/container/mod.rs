@@ -4,20 +4,30 @@
 //! |---|---|---|
 //! | `mod.rs` | helper | cgroup, filter file, device program, clone; takes errors back from the child |
 //! | `sources.rs` | helper, host's mount namespace | opens what comes from the host: root, binds, overlays |
+//! | `create.rs` | both | a bundle's container, up to the wait for start |
+//! | `sync.rs` | both | their conversation meanwhile |
+//! | `terminal.rs` | both | pseudo-terminals |
 //! | `join.rs` | helper | namespaces and terminal of a running container |
 //! | `root.rs` | child | the new root and its mounts |
+//! | `paths.rs` | child | finds files of the container without being led out of it |
 //! | `dev.rs` | child | nodes and links of a private `/dev` |
 //! | `hide.rs` | child | masked and read-only paths |
 //! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
 
+mod create;
 mod dev;
 mod hide;
 mod join;
+mod paths;
 mod process;
 mod root;
 mod sources;
+mod sync;
+mod terminal;
 
+pub(crate) use create::create;
 pub(crate) use join::exec;
+pub(crate) use terminal::Console;
 
 use crate::error::{StartError, Step};
 use crate::plan;
@@ -50,7 +60,7 @@ pub(crate) fn start(plan: &plan::Container, streams: [OwnedFd; 3]) -> Result<Mad
     let mut namespaces =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     namespaces.set(CloneFlags::CLONE_NEWNET, plan.own_network);
-    let (pid, pidfd) = spawn(namespaces, cgroup.as_fd(), || inside(plan, sources, &streams, filter.as_ref()))?;
+    let (pid, pidfd) = spawn(namespaces, cgroup, true, || inside(plan, sources, &streams, filter.as_ref()))?;
     Ok(Made { pid, pidfd, terminal: None })
 }
 
@@ -65,13 +75,14 @@ fn inside(
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     process::begin(streams.each_ref().map(AsFd::as_fd))?;
     process::set_limits(&plan.process)?;
-    root::enter(plan, sources)?;
+    let mounted = root::place(plan, sources)?;
+    root::enter(plan, mounted)?;
     set_names(plan)?;
     if plan.own_network {
         hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
     }
     for (file, value) in &plan.sysctl {
-        std::fs::write(file, value).map_err(|error| StartError::at(Step::Sysctl, file, of_io(&error)))?;
+        paths::write_procfs(file, value.as_bytes()).map_err(|errno| StartError::at(Step::Sysctl, file, errno))?;
     }
     hide::mask(&plan.masked)?;
     hide::make_read_only(&plan.readonly)?;
@@ -87,18 +98,21 @@ fn set_names(plan: &plan::Container) -> Result<(), StartError> {
     set(&plan.domainname, rustix::system::setdomainname)
 }
 
-/// Forks a child into `cgroup` that does `body`; returns once the child has executed its program.
+/// Forks a child, `placed` into `cgroup`, that does `body`; returns once the child has executed its program.
 fn spawn(
     namespaces: CloneFlags,
-    cgroup: BorrowedFd<'_>,
+    cgroup: OwnedFd,
+    placed: bool,
     body: impl FnOnce() -> Result<Infallible, StartError>,
 ) -> Result<(i32, OwnedFd), StartError> {
     let failed = |errno| StartError::of(Step::Clone, errno);
     // Close-on-exec: execve closes the child's end, so the end of file means success.
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed)?;
-    match fork(namespaces, Some(cgroup)).map_err(|error| failed(of_io(&error)))? {
+    match fork(namespaces, placed.then(|| cgroup.as_fd())).map_err(|error| failed(of_io(&error)))? {
         Forked::Child => {
             drop(reader);
+            // A directory of the host, with the whole hierarchy above it: the container must not find it open here.
+            drop(cgroup);
             let Err(error) = body();
             std::process::exit(i32::from(report(writer, &error).is_err()) + 1);
         }
@@ -138,7 +152,7 @@ fn attach_devices(cgroup: BorrowedFd<'_>, plan: &plan::Container) -> Result<(), 
 }
 
 /// The error number of a standard library error; those without one come from data that cannot be right.
-fn of_io(error: &std::io::Error) -> Errno {
+pub(crate) fn of_io(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::INVAL)
 }
 

@@ -27,8 +27,10 @@ pub(crate) struct Mount {
     /// Absolute path in the container.
     pub(crate) target: PathBuf,
     pub(crate) what: What,
-    /// `MOUNT_ATTR_*` bits.
+    /// `MOUNT_ATTR_*` bits of the mount itself.
     pub(crate) attributes: u32,
+    /// `MOUNT_ATTR_*` bits of a bind mount and all below it.
+    pub(crate) tree_attributes: u32,
 }
 
 /// What is mounted.
@@ -39,7 +41,7 @@ pub(crate) enum What {
     /// overlayfs, made in the host's mount namespace; without `lower` the root's own directory at the target.
     Overlay { lower: Option<PathBuf>, upper: PathBuf, work: PathBuf, data: Vec<(String, Option<String>)> },
     /// A new instance of a file system, made in the container's namespaces.
-    New { kind: String, data: Vec<(String, Option<String>)> },
+    New { kind: String, source: Option<PathBuf>, propagation: Option<Propagation>, data: Vec<(String, Option<String>)> },
     /// The private `/dev`: a tmpfs that gets nodes and links.
     Dev { data: Vec<(String, Option<String>)> },
 }
@@ -50,6 +52,7 @@ pub(crate) enum Propagation {
     Private,
     Slave,
     Shared,
+    Unbindable,
 }
 
 /// Type, path and options of the standard mounts. Sizes bound what a confused service can take from the machine's
@@ -81,15 +84,80 @@ pub(super) fn plan(specified: &[runtime::Mount], launch: &Launch) -> Result<Vec<
     STANDARD.into_iter().map(standard).chain(others.map(|mount| one(mount, launch.delegate))).collect()
 }
 
+/// Plans the mounts of an OCI bundle: those of the list, in its order, and no others. A file system may be of any type
+/// the kernel has; plain option words hold for the mount itself, words with `r` for those below it too.
+pub(super) fn plan_listed(specified: &[runtime::Mount]) -> Result<Vec<Mount>, StartError> {
+    specified.iter().map(listed).collect()
+}
+
+fn listed(mount: &runtime::Mount) -> Result<Mount, StartError> {
+    refuse_mappings(mount)?;
+    let target = mount.destination().clone();
+    let invalid = |errno| Err(StartError::at(Step::Specification, &target, errno));
+    let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+    if !target.is_absolute() || target == Path::new("/") || !target.components().all(plain) {
+        return invalid(Errno::INVAL);
+    }
+    let options = options::parse(mount.options().iter().flatten().map(String::as_str));
+    if let Some((word, _)) = options.data.iter().find(|(word, _)| NOT_DONE.contains(&word.as_str())) {
+        return Err(unsupported(&format!("mounts {}: option {word}", target.display())));
+    }
+    let kind = mount.typ().as_deref().unwrap_or("none");
+    let what = if options.bind || kind == "bind" {
+        let Some(source) = mount.source().clone().filter(|source| source.is_absolute()) else {
+            return invalid(Errno::INVAL);
+        };
+        if let Some((word, _)) = options.data.first() {
+            return Err(unsupported(&format!("mounts {}: option {word} of a bind mount", target.display())));
+        }
+        let propagation = options.propagation.unwrap_or(Propagation::Private);
+        What::Bind { source, recursive: options.recursive, propagation }
+    } else {
+        let data = options.data;
+        match if kind == "cgroup" { "cgroup2" } else { kind } {
+            "none" => return invalid(Errno::NODEV),
+            "tmpfs" if target == Path::new("/dev") && options.propagation.is_none() => What::Dev { data },
+            kind => What::New {
+                kind: kind.to_owned(),
+                source: mount.source().clone(),
+                propagation: options.propagation,
+                data,
+            },
+        }
+    };
+    if hides_proc(&target, &what) {
+        return invalid(Errno::PERM);
+    }
+    Ok(Mount { target, what, attributes: options.attributes, tree_attributes: options.tree_attributes })
+}
+
+/// A directory in place of `/proc` could hold files that look like the kernel's to whoever masks, reads or writes them.
+fn hides_proc(target: &Path, what: &What) -> bool {
+    let genuine = match what {
+        What::New { kind, .. } => kind == "proc",
+        What::Bind { source, .. } => source == Path::new("/proc"),
+        What::Dev { .. } | What::Overlay { .. } => false,
+    };
+    target == Path::new("/proc") && !genuine
+}
+
+/// Option words that are not the kernel's but other runtimes'.
+const NOT_DONE: [&str; 5] = ["tmpcopyup", "copy-symlink", "idmap", "ridmap", "src-nofollow"];
+
+fn refuse_mappings(mount: &runtime::Mount) -> Result<(), StartError> {
+    let mapped = mount.uid_mappings().as_ref().or(mount.gid_mappings().as_ref());
+    if mapped.is_some_and(|mappings| !mappings.is_empty()) {
+        return Err(unsupported("mounts.uidMappings"));
+    }
+    Ok(())
+}
+
 fn is_at(mount: &runtime::Mount, target: &str) -> bool {
     mount.destination() == Path::new(target)
 }
 
 fn one(mount: &runtime::Mount, delegate: bool) -> Result<Mount, StartError> {
-    let mapped = mount.uid_mappings().as_ref().or(mount.gid_mappings().as_ref());
-    if mapped.is_some_and(|mappings| !mappings.is_empty()) {
-        return Err(unsupported("mounts.uidMappings"));
-    }
+    refuse_mappings(mount)?;
     let options = mount.options().iter().flatten().map(String::as_str);
     let kind = mount.typ().as_deref().unwrap_or("bind");
     build(kind, mount.source().clone(), mount.destination().clone(), options, delegate)
@@ -133,11 +201,18 @@ fn build<'a>(
         let kind = if kind == "cgroup" { "cgroup2" } else { kind };
         match kind {
             "tmpfs" if target == Path::new("/dev") => What::Dev { data: options.data },
-            _ if NEW.contains(&kind) => What::New { kind: kind.to_owned(), data: options.data },
+            _ if NEW.contains(&kind) => {
+                What::New { kind: kind.to_owned(), source: None, propagation: None, data: options.data }
+            }
             _ => return invalid(Errno::NODEV),
         }
     };
-    Ok(Mount { target, what, attributes })
+    // For a system service every word holds for the whole tree of an `rbind`.
+    let tree_attributes = options.tree_attributes | attributes;
+    if hides_proc(&target, &what) {
+        return invalid(Errno::PERM);
+    }
+    Ok(Mount { target, what, attributes, tree_attributes })
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use super::unsupported;
 use crate::error::{StartError, Step};
 use crate::launch;
-use oci_spec::runtime::{self, Capabilities, LinuxCapabilities, PosixRlimitType};
+use oci_spec::runtime::{
+    self, Capabilities, IOPriorityClass, LinuxCapabilities, LinuxSchedulerFlag, LinuxSchedulerPolicy, PosixRlimitType,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -26,6 +28,21 @@ pub(crate) struct Process {
     pub(crate) no_new_privs: bool,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) oom_score_adj: Option<i32>,
+    pub(crate) scheduling: Option<Scheduling>,
+    /// I/O class and level.
+    pub(crate) io_priority: Option<(u16, u16)>,
+}
+
+/// Arguments of sched_setattr(2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scheduling {
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime: u64,
+    pub(crate) deadline: u64,
+    pub(crate) period: u64,
 }
 
 /// One `setrlimit(2)`; `u64::MAX` is unlimited.
@@ -62,6 +79,8 @@ pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError>
         no_new_privs: process.no_new_privileges().unwrap_or(false),
         rlimits: process.rlimits().iter().flatten().map(rlimit).collect(),
         oom_score_adj: process.oom_score_adj(),
+        scheduling: process.scheduler().as_ref().map(scheduling).transpose()?,
+        io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
     })
 }
 
@@ -79,7 +98,54 @@ pub(super) fn of_exec(exec: &launch::Exec) -> Result<Process, StartError> {
         no_new_privs: exec.no_new_privs,
         rlimits: Vec::new(),
         oom_score_adj: None,
+        scheduling: None,
+        io_priority: None,
     })
+}
+
+fn scheduling(asked: &runtime::Scheduler) -> Result<Scheduling, StartError> {
+    let flag = |flag: &LinuxSchedulerFlag| match flag {
+        LinuxSchedulerFlag::SchedResetOnFork => 0x01,
+        LinuxSchedulerFlag::SchedFlagReclaim => 0x02,
+        LinuxSchedulerFlag::SchedFlagDLOverrun => 0x04,
+        LinuxSchedulerFlag::SchedFlagKeepPolicy => 0x08,
+        LinuxSchedulerFlag::SchedFlagKeepParams => 0x10,
+        LinuxSchedulerFlag::SchedFlagUtilClampMin => 0x20,
+        LinuxSchedulerFlag::SchedFlagUtilClampMax => 0x40,
+    };
+    // Numbers of linux/sched.h.
+    let policy = match asked.policy() {
+        LinuxSchedulerPolicy::SchedOther => 0,
+        LinuxSchedulerPolicy::SchedFifo => 1,
+        LinuxSchedulerPolicy::SchedRr => 2,
+        LinuxSchedulerPolicy::SchedBatch => 3,
+        LinuxSchedulerPolicy::SchedIso => return Err(unsupported("process.scheduler.policy: SCHED_ISO")),
+        LinuxSchedulerPolicy::SchedIdle => 5,
+        LinuxSchedulerPolicy::SchedDeadline => 6,
+    };
+    let priority = asked.priority().unwrap_or(0).try_into();
+    Ok(Scheduling {
+        policy,
+        flags: asked.flags().iter().flatten().map(flag).fold(0, |all, flag| all | flag),
+        nice: asked.nice().unwrap_or(0),
+        priority: priority
+            .map_err(|_| StartError::at(Step::Specification, "process.scheduler.priority", Errno::RANGE))?,
+        runtime: asked.runtime().unwrap_or(0),
+        deadline: asked.deadline().unwrap_or(0),
+        period: asked.period().unwrap_or(0),
+    })
+}
+
+fn io_priority(asked: &runtime::LinuxIOPriority) -> Result<(u16, u16), StartError> {
+    let class = match asked.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    let level = u16::try_from(asked.priority()).ok().filter(|level| *level < 8);
+    let level =
+        level.ok_or_else(|| StartError::at(Step::Specification, "process.ioPriority.priority", Errno::RANGE))?;
+    Ok((class, level))
 }
 
 fn check(process: Process) -> Result<Process, StartError> {
