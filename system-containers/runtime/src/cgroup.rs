@@ -128,7 +128,7 @@ pub fn set(path: &Path, files: &[(String, String)]) -> Result<(), CgroupError> {
 /// # Errors
 /// `ETIMEDOUT` when it takes longer than `timeout`; the request stays.
 pub fn freeze(path: &Path, frozen: bool, timeout: Duration) -> Result<(), CgroupError> {
-    write(&path.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
+    ask_freeze(path, frozen)?;
     wait_for(path, "frozen", frozen.into(), timeout)
 }
 
@@ -146,12 +146,11 @@ pub fn set_cpu_weight(path: &Path, weight: Option<u64>) -> Result<(), CgroupErro
     write(&path.join("cpu.weight"), &weight.unwrap_or(CPU_WEIGHT).to_string())
 }
 
-/// Freezes every process in the cgroup and below it, or lets them go on. Freezing is under way when this returns; a
-/// process in an uninterruptible call follows at its end.
+/// As [`freeze`], and does not wait: a process in an uninterruptible call follows at its end.
 ///
 /// # Errors
 /// What writing gave.
-pub fn freeze(path: &Path, frozen: bool) -> Result<(), CgroupError> {
+pub fn ask_freeze(path: &Path, frozen: bool) -> Result<(), CgroupError> {
     write(&path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
 }
 
