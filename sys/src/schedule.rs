@@ -47,7 +47,7 @@ const CLASS_SHIFT: u16 = 13;
 /// As sched_setattr(2).
 pub fn set_scheduling(scheduling: &Scheduling) -> io::Result<()> {
     let Scheduling { policy, flags, nice, priority, runtime, deadline, period } = *scheduling;
-    let size = size_of::<Attributes>() as u32;
+    let size = size_of::<Attributes>().try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
     let attributes = Attributes { size, policy, flags, nice, priority, runtime, deadline, period };
     // SAFETY: the kernel reads `size` bytes of `attributes`, which outlives the call; 0 names the calling thread.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
