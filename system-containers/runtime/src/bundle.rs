@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Read of `spec`: `process`, `root.readonly`, `hostname`, `domainname`, `mounts` (no others are made), the hooks
 /// `createContainer` and `startContainer`, and of `linux` all but `resources`, `seccomp` and `cgroupsPath`, whose results
-/// are the other fields. What cannot be honoured is refused with [`Step::Specification`](crate::Step::Specification).
+/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`](crate::Step::Specification).
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// The container's name, for hooks.
@@ -105,6 +105,14 @@ pub fn start(socket: &Path) -> Result<(), StartError> {
         return Ok(());
     }
     Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(Errno::PROTO)))
+}
+
+/// Replaces the device rules of a container's cgroup.
+///
+/// # Errors
+/// [`Step::Cgroup`], [`Step::DeviceProgram`].
+pub fn set_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartError> {
+    container::replace_devices(cgroup, rules)
 }
 
 /// Starts a further process in a running container, given in the specification's form. The caller has one thread.

@@ -2,7 +2,7 @@
 
 use super::sync::{CREATED, HOOKS, MAPS, Sync, pair};
 use super::terminal::Console;
-use super::{Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_names, sources};
+use super::{CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_names, sources};
 use crate::bundle::Ends;
 use crate::error::{StartError, Step};
 use crate::hooks;
@@ -38,6 +38,7 @@ pub(crate) fn create(
     super::attach_devices(cgroup.as_fd(), plan)?;
     let joined = open_namespaces(extras)?;
     let (ours, theirs) = pair()?;
+    let host_time = extras.time.as_deref().map(new_time).transpose()?;
     let forked = fork(CloneFlags::from_bits_retain(extras.new_namespaces), Some(cgroup.as_fd()));
     match forked.map_err(|error| StartError::of(Step::Clone, of_io(&error)))? {
         Forked::Child => {
@@ -51,6 +52,8 @@ pub(crate) fn create(
         }
         Forked::Parent { pid, pidfd } => {
             drop(theirs);
+            let back = host_time.map_or(Ok(()), |host| nix::sched::setns(host, CLONE_NEWTIME));
+            back.map_err(|errno| StartError::at(Step::Clone, "time namespace", of_nix(errno)))?;
             let result = attend(plan, extras, &ours, pid, at_runtime);
             if result.is_err() {
                 // Gone already, when it was the process that failed.
@@ -63,6 +66,20 @@ pub(crate) fn create(
             result.map(|()| Made { pid, pidfd, terminal: None })
         }
     }
+}
+
+/// Puts children into a new time namespace with these offsets; returns the host's, to go back to for the hooks.
+fn new_time(offsets: &str) -> Result<File, StartError> {
+    let new = || {
+        let host = File::open("/proc/self/ns/time")?;
+        nix::sched::unshare(CLONE_NEWTIME)?;
+        // Only while nobody is in it.
+        if !offsets.is_empty() {
+            std::fs::write("/proc/self/timens_offsets", offsets)?;
+        }
+        Ok(host)
+    };
+    new().map_err(|error: std::io::Error| StartError::at(Step::Clone, "time namespace", of_io(&error)))
 }
 
 /// The caller's side of the conversation.
@@ -132,6 +149,8 @@ fn inside(
     filter: Option<&Filter>,
     reporter: &mut Reporter,
 ) -> Result<Infallible, StartError> {
+    // Until execve nobody who shares the PID namespace may trace this copy of the runtime, or open its executable.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|errno| StartError::of(Step::Credentials, errno))?;
     reporter.sync()?.ask(MAPS)?;
     if extras.mappings.is_some() {
         let (uid, gid) = (Uid::ROOT, Gid::ROOT);

@@ -34,7 +34,7 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at_init)?;
     // Not yet the cgroup namespace: where it is a delegation boundary (mount option nsdelegate), nobody inside may place
     // a process that comes from outside.
-    let foreign_user = is_foreign_user_namespace(plan.init).map_err(|error| at_init(of_io(&error)))?;
+    let foreign_user = is_foreign(plan.init, "user").map_err(|error| at_init(of_io(&error)))?;
     // Opened now: the right to place processes is that of the opener.
     let place = foreign_user.then(|| File::options().write(true).open(plan.cgroup.join("cgroup.procs"))).transpose();
     let place = place.map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
@@ -43,9 +43,15 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::NETWORK;
+    // Joined only when it is another: in a user namespace the right to join the host's is gone.
+    if is_foreign(plan.init, "time_for_children").map_err(|error| at_init(of_io(&error)))? {
+        namespaces |= ThreadNameSpaceType::TIME;
+    }
     if foreign_user {
         namespaces |= ThreadNameSpaceType::USER;
     }
+    // Inherited by the process: in a user namespace it could not raise them, and /proc is still the host's.
+    process::set_limits(&plan.process)?;
     move_into_thread_name_spaces(init.as_fd(), namespaces).map_err(at_init)?;
 
     let terminal = plan.tty.then(|| terminal::open(plan.size, plan.process.uid)).transpose()?;
@@ -67,9 +73,10 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     Ok(Made { pid, pidfd, terminal: terminal.map(|terminal| terminal.master) })
 }
 
-/// Whether the container has a user namespace of its own; joining one's own is refused by the kernel.
-fn is_foreign_user_namespace(init: i32) -> std::io::Result<bool> {
-    Ok(std::fs::read_link(format!("/proc/{init}/ns/user"))? != std::fs::read_link("/proc/self/ns/user")?)
+/// Whether the container has a namespace of this kind of its own; joining one's own user namespace is refused by the
+/// kernel.
+fn is_foreign(init: i32, kind: &str) -> std::io::Result<bool> {
+    Ok(std::fs::read_link(format!("/proc/{init}/ns/{kind}"))? != std::fs::read_link(format!("/proc/self/ns/{kind}"))?)
 }
 
 /// Takes over the container's OOM score, which the new process inherits; the caller's own may protect it far better.

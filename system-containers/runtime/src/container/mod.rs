@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `mod.rs` | helper | cgroup, filter file, device program, clone; takes errors back from the child |
 //! | `sources.rs` | helper, host's mount namespace | opens what comes from the host: root, binds, overlays |
+//! | `idmap.rs` | helper | idmapped mounts |
 //! | `create.rs` | both | a bundle's container, up to the wait for start |
 //! | `sync.rs` | both | their conversation meanwhile |
 //! | `terminal.rs` | both | pseudo-terminals |
@@ -12,11 +13,14 @@
 //! | `paths.rs` | child | finds files of the container without being led out of it |
 //! | `dev.rs` | child | nodes and links of a private `/dev` |
 //! | `hide.rs` | child | masked and read-only paths |
+//! | `home.rs` | child | the user's home directory |
 //! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
 
 mod create;
 mod dev;
 mod hide;
+mod home;
+mod idmap;
 mod join;
 mod paths;
 mod process;
@@ -29,6 +33,7 @@ pub(crate) use create::create;
 pub(crate) use join::exec;
 pub(crate) use terminal::Console;
 
+use crate::devices::{self, OrderedRule};
 use crate::error::{StartError, Step};
 use crate::plan;
 use hull_sys::clone::{Forked, fork};
@@ -144,11 +149,23 @@ fn open_cgroup(path: &Path) -> Result<OwnedFd, StartError> {
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| StartError::at(Step::Cgroup, path, errno))
 }
 
+/// clone3 flag of time namespaces (linux/sched.h), which nix does not name.
+const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
+
 fn attach_devices(cgroup: BorrowedFd<'_>, plan: &plan::Container) -> Result<(), StartError> {
     let program = hull_sys::bpf::load_device_program(&plan.device_program);
     program
         .and_then(|program| hull_sys::bpf::attach_device_program(cgroup, program.as_fd()))
         .map_err(|error| StartError::at(Step::DeviceProgram, &plan.cgroup, of_io(&error)))
+}
+
+/// Puts a program of these rules in the place of the cgroup's.
+pub(crate) fn replace_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartError> {
+    let directory = open_cgroup(cgroup)?;
+    let program = hull_sys::bpf::load_device_program(&devices::compile_ordered(rules));
+    program
+        .and_then(|program| hull_sys::bpf::replace_device_program(directory.as_fd(), program.as_fd()))
+        .map_err(|error| StartError::at(Step::DeviceProgram, cgroup, of_io(&error)))
 }
 
 /// The error number of a standard library error; those without one come from data that cannot be right.

@@ -20,6 +20,9 @@ const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 /// Major and minor of `/dev/null`, `Documentation/admin-guide/devices.txt`.
 const NULL: (u32, u32) = (1, 3);
 
+/// Walks of one path before the machine counts as too busy: each fails only by a coincidence of microseconds.
+const WALKS: u32 = 128;
+
 /// For names that are the kernel's: nothing but what they say, on the file system they were asked of.
 const KERNELS_OWN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
 
@@ -37,7 +40,19 @@ fn open(path: &Path, flags: OFlags, more: ResolveFlags) -> Result<OwnedFd, Errno
     let place = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open("/", place | OFlags::DIRECTORY, Mode::empty())?;
     let rules = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
-    openat2(root, path, place | flags, Mode::empty(), rules)
+    walk(root, path, place | flags, rules)
+}
+
+/// openat2(2), again while it answers `EAGAIN`: a rename or mount anywhere on the machine during the walk makes the
+/// kernel unsure whether a `..` stayed in the root.
+fn walk(start: impl AsFd, path: &Path, flags: OFlags, rules: ResolveFlags) -> Result<OwnedFd, Errno> {
+    for _ in 1..WALKS {
+        match openat2(&start, path, flags, Mode::empty(), rules) {
+            Err(Errno::AGAIN) => {}
+            opened => return opened,
+        }
+    }
+    openat2(&start, path, flags, Mode::empty(), rules)
 }
 
 /// As [`find`], and makes what is missing, directories on the way included. The root answers `EROFS`.
@@ -88,7 +103,7 @@ pub(super) fn write_procfs(file: &Path, value: &[u8]) -> Result<(), Errno> {
         return Err(Errno::NODEV);
     }
     let name = file.strip_prefix("/proc").map_err(|_| Errno::INVAL)?;
-    let file = openat2(procfs, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), KERNELS_OWN)?;
+    let file = walk(procfs, name, OFlags::WRONLY | OFlags::CLOEXEC, KERNELS_OWN)?;
     File::from(file).write_all(value).map_err(|error| super::of_io(&error))
 }
 
@@ -99,7 +114,7 @@ pub(super) fn open_ptmx() -> Result<OwnedFd, Errno> {
         return Err(Errno::NODEV);
     }
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    openat2(devpts, "ptmx", flags, Mode::empty(), KERNELS_OWN)
+    walk(devpts, Path::new("ptmx"), flags, KERNELS_OWN)
 }
 
 #[cfg(test)]

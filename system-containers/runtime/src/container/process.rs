@@ -7,8 +7,8 @@
 //! user 0 gets exactly inheritable | bounding, every other user exactly the ambient set ("Transformation of capabilities
 //! during execve()", capabilities(7)), which are the sets a plan without it leads to anyway.
 
-use super::paths;
 use super::terminal::{self, Console};
+use super::{home, paths};
 use crate::error::{StartError, Step};
 use crate::launch::TerminalSize;
 use crate::plan::{CapabilityMasks, Process, Scheduling};
@@ -93,9 +93,9 @@ pub(super) fn take_terminal(
 }
 
 /// Sets the execution domain.
-pub(super) fn set_personality(persona: Option<u32>) -> Result<(), StartError> {
+pub(super) fn set_personality(persona: Option<i32>) -> Result<(), StartError> {
     let Some(persona) = persona else { return Ok(()) };
-    let persona = nix::sys::personality::Persona::from_bits_retain(persona.cast_signed());
+    let persona = nix::sys::personality::Persona::from_bits_retain(persona);
     let set = nix::sys::personality::set(persona);
     set.map(drop).map_err(|errno| StartError::at(Step::Scheduling, "personality", super::of_nix(errno)))
 }
@@ -139,7 +139,10 @@ pub(super) fn run_after(
     let at_program = |errno| StartError::at(Step::Program, &program, errno);
     let path = c_string(program.as_os_str().as_encoded_bytes()).map_err(at_program)?;
     let args = c_strings(&plan.args).map_err(at_program)?;
-    let env = c_strings(&plan.env).map_err(at_program)?;
+    let mut env = c_strings(&plan.env).map_err(at_program)?;
+    if plan.with_home && !plan.env.iter().any(|entry| entry.starts_with("HOME=")) {
+        env.push(c_string(format!("HOME={}", home::of(plan.uid)).as_bytes()).map_err(at_program)?);
+    }
 
     if plan.no_new_privs {
         thread::set_no_new_privs(true).map_err(|errno| StartError::of(Step::Seccomp, errno))?;

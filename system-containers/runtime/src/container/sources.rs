@@ -4,6 +4,7 @@
 //! into the container later, a `shared` bind is therefore a peer of the host's mount and of every other container's bind
 //! of it; from inside the container's own namespace it would only be a peer of that namespace's copy.
 
+use super::idmap;
 use crate::error::{StartError, Step};
 use crate::plan::{Container, Extras, Mount, Node, Propagation, What};
 use hull_sys::mount::{Propagation as SysPropagation, set_attributes, set_attributes_of_one};
@@ -69,9 +70,14 @@ fn source(mount: &Mount, rootfs: &Path) -> Result<Option<Source>, StartError> {
     match &mount.what {
         What::New { .. } | What::Dev { .. } => Ok(None),
         What::Bind { source, recursive, propagation } => {
-            bind(source, *recursive, *propagation, MountAttrFlags::from_bits_retain(mount.tree_attributes), attributes)
-                .map(Some)
-                .map_err(|errno| StartError::at(Step::MountSource, source, errno))
+            let tree_attributes = MountAttrFlags::from_bits_retain(mount.tree_attributes);
+            let bound = bind(source, *recursive, *propagation, tree_attributes, attributes)
+                .map_err(|errno| StartError::at(Step::MountSource, source, errno))?;
+            if let Some(mapped) = &mount.mapped {
+                idmap::apply(bound.tree.as_fd(), mapped)
+                    .map_err(|error| StartError::at(Step::IdMapping, source, super::of_io(&error)))?;
+            }
+            Ok(Some(bound))
         }
         What::Overlay { lower, upper, work, data } => {
             let lower = match lower {

@@ -29,7 +29,9 @@ pub(crate) struct Extras {
     pub(crate) start_container: Vec<Hook>,
     /// State for hooks, without `pid` and `status`.
     pub(crate) state: Value,
-    pub(crate) personality: Option<u32>,
+    pub(crate) personality: Option<i32>,
+    /// A time namespace of its own, with these lines of `timens_offsets` (time_namespaces(7)).
+    pub(crate) time: Option<String>,
     /// `/dev` is a bind mount of the host's and is left as it is.
     pub(crate) foreign_dev: bool,
 }
@@ -58,12 +60,12 @@ pub(crate) fn of_bundle(bundle: &Bundle) -> Result<Container, StartError> {
         own_network,
         hostname: spec.hostname().clone(),
         domainname: spec.domainname().clone(),
-        mounts: mounts::plan_listed(spec.mounts().as_deref().unwrap_or_default())?,
+        mounts: mounts::plan_listed(spec.mounts().as_deref().unwrap_or_default(), &linux)?,
         nodes: nodes::plan(linux.devices().as_deref().unwrap_or_default())?,
         sysctl: sysctl.map(|(key, value)| Ok((sysctl_file(key)?, value.clone()))).collect::<Result<_, StartError>>()?,
         masked: linux.masked_paths().iter().flatten().map(PathBuf::from).collect(),
         readonly: linux.readonly_paths().iter().flatten().map(PathBuf::from).collect(),
-        process: process::of_spec(process)?,
+        process: process::of_bundle(process)?,
         extras: Some(extras),
     })
 }
@@ -83,17 +85,18 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
         start_container: hooks.start_container().clone().unwrap_or_default(),
         state: bundle.state(),
         personality: linux.personality().as_ref().map(personality).transpose()?,
+        time: None,
         foreign_dev: is_foreign_dev(spec.mounts().as_deref().unwrap_or_default()),
     };
     for namespace in linux.namespaces().iter().flatten() {
         // The values of this enumeration are those of CLONE_NEW*.
         let flag = namespace.typ() as i32;
         match (namespace.typ(), namespace.path()) {
-            (LinuxNamespaceType::Time, _) => return Err(unsupported("linux.namespaces: time")),
             (LinuxNamespaceType::Mount | LinuxNamespaceType::User, Some(_)) => {
                 return Err(unsupported(&format!("linux.namespaces: path of {}", namespace.typ())));
             }
             (_, Some(path)) => extras.joined.push((flag, path.clone())),
+            (LinuxNamespaceType::Time, None) => extras.time = Some(offsets(linux)?),
             (LinuxNamespaceType::Cgroup, None) => extras.own_cgroup_namespace = true,
             (LinuxNamespaceType::User, None) => {
                 extras.mappings = Some(mappings(linux)?);
@@ -102,25 +105,38 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
             (_, None) => extras.new_namespaces |= flag,
         }
     }
+    let moved = linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty());
+    if moved && extras.time.is_none() {
+        return Err(unsupported("linux.timeOffsets without a time namespace of its own"));
+    }
     if extras.new_namespaces & CloneFlags::CLONE_NEWNS.bits() == 0 {
         return Err(unsupported("linux.namespaces: mount (missing)"));
     }
     Ok(extras)
 }
 
-fn refuse(spec: &Spec, process: &Process, linux: &runtime::Linux) -> Result<(), StartError> {
-    let refused = [
+/// Refuses what is asked of a process, the first or a further one, and not done.
+pub(super) fn refuse_of_process(process: &Process) -> Result<(), StartError> {
+    first_of([
         ("process.selinuxLabel", process.selinux_label().as_ref().is_some_and(|label| !label.is_empty())),
         ("process.apparmorProfile", process.apparmor_profile().as_ref().is_some_and(|name| !name.is_empty())),
         ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
         ("process.commandLine", process.command_line().is_some()),
+    ])
+}
+
+fn refuse(spec: &Spec, process: &Process, linux: &runtime::Linux) -> Result<(), StartError> {
+    refuse_of_process(process)?;
+    first_of([
         ("linux.mountLabel", linux.mount_label().as_ref().is_some_and(|label| !label.is_empty())),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.memoryPolicy", linux.memory_policy().is_some()),
         ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
-        ("linux.timeOffsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
         ("vm", spec.vm().is_some()),
-    ];
+    ])
+}
+
+fn first_of<const N: usize>(refused: [(&str, bool); N]) -> Result<(), StartError> {
     refused.into_iter().find(|(_, present)| *present).map_or(Ok(()), |(field, _)| Err(unsupported(field)))
 }
 
@@ -140,7 +156,7 @@ fn propagation(word: &str) -> Result<mounts::Propagation, StartError> {
 }
 
 /// `PER_LINUX` and `PER_LINUX32` (linux/personality.h).
-fn personality(asked: &runtime::LinuxPersonality) -> Result<u32, StartError> {
+fn personality(asked: &runtime::LinuxPersonality) -> Result<i32, StartError> {
     if asked.flags().as_ref().is_some_and(|flags| !flags.is_empty()) {
         return Err(unsupported("linux.personality.flags"));
     }
@@ -158,17 +174,33 @@ fn is_foreign_dev(specified: &[runtime::Mount]) -> bool {
     specified.iter().any(|mount| mount.destination() == Path::new("/dev") && is_bind(mount))
 }
 
+/// Lines of `timens_offsets`: clock, seconds, nanoseconds.
+fn offsets(linux: &runtime::Linux) -> Result<String, StartError> {
+    let mut lines = Vec::new();
+    for (clock, offset) in linux.time_offsets().iter().flatten() {
+        if !["monotonic", "boottime"].contains(&clock.as_str()) {
+            return Err(unsupported(&format!("linux.timeOffsets: {clock}")));
+        }
+        lines.push(format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0)));
+    }
+    Ok(lines.concat())
+}
+
 fn mappings(linux: &runtime::Linux) -> Result<Mappings, StartError> {
-    let text = |list: &Option<Vec<LinuxIdMapping>>, key: &str| {
-        let list = list.as_deref().filter(|list| !list.is_empty());
-        let list = list.ok_or_else(|| unsupported(&format!("{key} (missing, with a user namespace)")))?;
-        let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size());
-        Ok(list.iter().map(line).collect::<String>())
-    };
-    Ok(Mappings {
-        uid: text(linux.uid_mappings(), "linux.uidMappings")?,
-        gid: text(linux.gid_mappings(), "linux.gidMappings")?,
-    })
+    let (uid, gid) = (linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref());
+    let missing = || unsupported("linux.uidMappings or linux.gidMappings (missing, with a user namespace)");
+    Mappings::of(uid, gid).ok_or_else(missing)
+}
+
+impl Mappings {
+    /// `None` when either is missing or empty.
+    pub(super) fn of(uid: Option<&[LinuxIdMapping]>, gid: Option<&[LinuxIdMapping]>) -> Option<Self> {
+        let text = |list: Option<&[LinuxIdMapping]>| {
+            let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size());
+            Some(list.filter(|list| !list.is_empty())?.iter().map(line).collect::<String>())
+        };
+        Some(Self { uid: text(uid)?, gid: text(gid)? })
+    }
 }
 
 impl Extras {

@@ -16,7 +16,7 @@ mod options;
 mod process;
 
 pub(crate) use bundle::{Extras, Mappings, of_bundle};
-pub(crate) use mounts::{Mount, Propagation, What};
+pub(crate) use mounts::{Mapped, Mount, Propagation, What};
 pub(crate) use nodes::{Node, STANDARD_LINKS};
 pub(crate) use process::{CapabilityMasks, Process, Scheduling};
 
@@ -109,11 +109,12 @@ pub(crate) fn of_process(
     seccomp: Option<PathBuf>,
     process: &oci_spec::runtime::Process,
 ) -> Result<Exec, StartError> {
+    bundle::refuse_of_process(process)?;
     let size = process.console_size().and_then(|size| {
         Some(TerminalSize { rows: size.height().try_into().ok()?, columns: size.width().try_into().ok()? })
     });
     let tty = process.terminal() == Some(true);
-    Ok(Exec { init, cgroup, seccomp, tty, size, process: process::of_spec(process)? })
+    Ok(Exec { init, cgroup, seccomp, tty, size, process: process::of_bundle(process)? })
 }
 
 /// The error for a field this runtime does not honour.

@@ -13,7 +13,7 @@
 //! | `/run` | tmpfs | nosuid nodev |
 //! | `/tmp` | tmpfs | nosuid nodev |
 
-use super::{options, unsupported};
+use super::{Mappings, options, unsupported};
 use crate::error::{StartError, Step};
 use crate::launch::Launch;
 use oci_spec::runtime;
@@ -31,6 +31,16 @@ pub(crate) struct Mount {
     pub(crate) attributes: u32,
     /// `MOUNT_ATTR_*` bits of a bind mount and all below it.
     pub(crate) tree_attributes: u32,
+    /// Of a bind mount: its files' owners are shown mapped.
+    pub(crate) mapped: Option<Mapped>,
+}
+
+/// An idmapped mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mapped {
+    pub(crate) ids: Mappings,
+    /// The mounts below as well.
+    pub(crate) recursive: bool,
 }
 
 /// What is mounted.
@@ -86,19 +96,19 @@ pub(super) fn plan(specified: &[runtime::Mount], launch: &Launch) -> Result<Vec<
 
 /// Plans the mounts of an OCI bundle: those of the list, in its order, and no others. A file system may be of any type
 /// the kernel has; plain option words hold for the mount itself, words with `r` for those below it too.
-pub(super) fn plan_listed(specified: &[runtime::Mount]) -> Result<Vec<Mount>, StartError> {
-    specified.iter().map(listed).collect()
+pub(super) fn plan_listed(specified: &[runtime::Mount], linux: &runtime::Linux) -> Result<Vec<Mount>, StartError> {
+    specified.iter().map(|mount| listed(mount, linux)).collect()
 }
 
-fn listed(mount: &runtime::Mount) -> Result<Mount, StartError> {
-    refuse_mappings(mount)?;
+fn listed(mount: &runtime::Mount, linux: &runtime::Linux) -> Result<Mount, StartError> {
     let target = mount.destination().clone();
     let invalid = |errno| Err(StartError::at(Step::Specification, &target, errno));
     let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
     if !target.is_absolute() || target == Path::new("/") || !target.components().all(plain) {
         return invalid(Errno::INVAL);
     }
-    let options = options::parse(mount.options().iter().flatten().map(String::as_str));
+    let mut options = options::parse(mount.options().iter().flatten().map(String::as_str));
+    let mapped = mapped(mount, &mut options.data, linux)?;
     if let Some((word, _)) = options.data.iter().find(|(word, _)| NOT_DONE.contains(&word.as_str())) {
         return Err(unsupported(&format!("mounts {}: option {word}", target.display())));
     }
@@ -128,7 +138,35 @@ fn listed(mount: &runtime::Mount) -> Result<Mount, StartError> {
     if hides_proc(&target, &what) {
         return invalid(Errno::PERM);
     }
-    Ok(Mount { target, what, attributes: options.attributes, tree_attributes: options.tree_attributes })
+    if mapped.is_some() && !matches!(what, What::Bind { .. }) {
+        return Err(unsupported(&format!("mounts {}: idmap of what is no bind mount", target.display())));
+    }
+    let (attributes, tree_attributes) = (options.attributes, options.tree_attributes);
+    Ok(Mount { target, what, attributes, tree_attributes, mapped })
+}
+
+/// The words `idmap` and `ridmap`, and mappings of the mount or else of the container (specification, "Linux mount
+/// options").
+fn mapped(
+    mount: &runtime::Mount,
+    words: &mut Vec<(String, Option<String>)>,
+    linux: &runtime::Linux,
+) -> Result<Option<Mapped>, StartError> {
+    let asked = |word: &str| words.iter().any(|(have, _)| have == word);
+    let (plain, recursive) = (asked("idmap"), asked("ridmap"));
+    words.retain(|(word, _)| !["idmap", "ridmap"].contains(&word.as_str()));
+    let given = |list: &Option<Vec<runtime::LinuxIdMapping>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let own = given(mount.uid_mappings()) || given(mount.gid_mappings());
+    if !plain && !recursive && !own {
+        return Ok(None);
+    }
+    let (uid, gid) = if own {
+        (mount.uid_mappings().as_deref(), mount.gid_mappings().as_deref())
+    } else {
+        (linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref())
+    };
+    let missing = || unsupported(&format!("mounts {}: idmap without mappings", mount.destination().display()));
+    Ok(Some(Mapped { ids: Mappings::of(uid, gid).ok_or_else(missing)?, recursive }))
 }
 
 /// A directory in place of `/proc` could hold files that look like the kernel's to whoever masks, reads or writes them.
@@ -142,7 +180,7 @@ fn hides_proc(target: &Path, what: &What) -> bool {
 }
 
 /// Option words that are not the kernel's but other runtimes'.
-const NOT_DONE: [&str; 5] = ["tmpcopyup", "copy-symlink", "idmap", "ridmap", "src-nofollow"];
+const NOT_DONE: [&str; 3] = ["tmpcopyup", "copy-symlink", "src-nofollow"];
 
 fn refuse_mappings(mount: &runtime::Mount) -> Result<(), StartError> {
     let mapped = mount.uid_mappings().as_ref().or(mount.gid_mappings().as_ref());
@@ -212,7 +250,7 @@ fn build<'a>(
     if hides_proc(&target, &what) {
         return invalid(Errno::PERM);
     }
-    Ok(Mount { target, what, attributes, tree_attributes })
+    Ok(Mount { target, what, attributes, tree_attributes, mapped: None })
 }
 
 #[cfg(test)]

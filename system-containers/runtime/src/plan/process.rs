@@ -19,6 +19,8 @@ const UMASK: u32 = 0o022;
 pub(crate) struct Process {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<String>,
+    /// `HOME` is added to `env` when it is not there.
+    pub(crate) with_home: bool,
     pub(crate) cwd: PathBuf,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -70,6 +72,7 @@ pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError>
     check(Process {
         args: process.args().clone().unwrap_or_default(),
         env: process.env().clone().unwrap_or_default(),
+        with_home: false,
         cwd: process.cwd().clone(),
         uid: user.uid(),
         gid: user.gid(),
@@ -84,11 +87,17 @@ pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError>
     })
 }
 
+/// The same for a process of a bundle; those find their `HOME`, as in other runtimes.
+pub(super) fn of_bundle(process: &runtime::Process) -> Result<Process, StartError> {
+    Ok(Process { with_home: true, ..of_spec(process)? })
+}
+
 /// Plans a further process of a container.
 pub(super) fn of_exec(exec: &launch::Exec) -> Result<Process, StartError> {
     check(Process {
         args: exec.command.clone(),
         env: exec.env.clone(),
+        with_home: false,
         cwd: exec.cwd.clone(),
         uid: exec.user.uid,
         gid: exec.user.gid,
@@ -164,12 +173,14 @@ fn check(process: Process) -> Result<Process, StartError> {
 
 fn masks(sets: Option<&LinuxCapabilities>) -> Result<CapabilityMasks, StartError> {
     let Some(sets) = sets else { return Ok(CapabilityMasks::default()) };
+    let (permitted, inheritable) = (mask(sets.permitted().as_ref())?, mask(sets.inheritable().as_ref())?);
     Ok(CapabilityMasks {
         bounding: mask(sets.bounding().as_ref())?,
-        permitted: mask(sets.permitted().as_ref())?,
+        permitted,
         effective: mask(sets.effective().as_ref())?,
-        inheritable: mask(sets.inheritable().as_ref())?,
-        ambient: mask(sets.ambient().as_ref())?,
+        inheritable,
+        // The kernel has no others (capabilities(7)); `runc spec` lists some without making them inheritable.
+        ambient: mask(sets.ambient().as_ref())? & permitted & inheritable,
     })
 }
 
