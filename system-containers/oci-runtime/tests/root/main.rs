@@ -11,10 +11,12 @@
 //! | `terminal.rs` | console sockets and terminals in the foreground |
 //! | `confinement.rs` | what the configuration says of the process and its surroundings |
 //! | `refusals.rs` | bad configurations and command lines |
+//! | `differential.rs` | what a program sees, beside crun |
 
 mod bed;
 mod confinement;
 mod control;
+mod differential;
 mod execute;
 mod hooks;
 mod lifecycle;
