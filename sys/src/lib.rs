@@ -14,6 +14,7 @@
 //! | [`seccomp`] | install a compiled filter |
 //! | [`signal`] | any signal to a pidfd |
 //! | [`swap`] | swapoff |
+//! | [`walk`] | openat2 that goes on when interrupted by a rename |
 //! | [`watchdog`] | hardware watchdog |
 
 #![allow(unsafe_code, reason = "this crate exists to hold it; each block states its invariant")]
@@ -29,4 +30,5 @@ pub mod schedule;
 pub mod seccomp;
 pub mod signal;
 pub mod swap;
+pub mod walk;
 pub mod watchdog;

@@ -6,7 +6,8 @@
 //! done to the descriptor, which nobody can exchange. Where the kernel's own files are meant, their file system is asked
 //! what it is.
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, makedev, mkdirat, openat2};
+use hull_sys::walk::walk;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, makedev, mkdirat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
@@ -19,9 +20,6 @@ const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 
 /// Major and minor of `/dev/null`, `Documentation/admin-guide/devices.txt`.
 const NULL: (u32, u32) = (1, 3);
-
-/// Walks of one path before the machine counts as too busy: each fails only by a coincidence of microseconds.
-const WALKS: u32 = 128;
 
 /// For names that are the kernel's: nothing but what they say, on the file system they were asked of.
 const KERNELS_OWN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
@@ -41,18 +39,6 @@ fn open(path: &Path, flags: OFlags, more: ResolveFlags) -> Result<OwnedFd, Errno
     let root = rustix::fs::open("/", place | OFlags::DIRECTORY, Mode::empty())?;
     let rules = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
     walk(root, path, place | flags, rules)
-}
-
-/// openat2(2), again while it answers `EAGAIN`: a rename or mount anywhere on the machine during the walk makes the
-/// kernel unsure whether a `..` stayed in the root.
-fn walk(start: impl AsFd, path: &Path, flags: OFlags, rules: ResolveFlags) -> Result<OwnedFd, Errno> {
-    for _ in 1..WALKS {
-        match openat2(&start, path, flags, Mode::empty(), rules) {
-            Err(Errno::AGAIN) => {}
-            opened => return opened,
-        }
-    }
-    openat2(&start, path, flags, Mode::empty(), rules)
 }
 
 /// As [`find`], and makes what is missing, directories on the way included. The root answers `EROFS`.

@@ -8,7 +8,8 @@ use super::idmap;
 use crate::error::{StartError, Step};
 use crate::plan::{Container, Extras, Mount, Node, Propagation, What};
 use hull_sys::mount::{Propagation as SysPropagation, set_attributes, set_attributes_of_one};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use hull_sys::walk::walk;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
@@ -133,7 +134,7 @@ fn within(rootfs: &Path, target: &Path) -> Result<PathBuf, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Not the detached root: the path of what is found there would begin at that mount.
     let root = rustix::fs::open(rootfs, flags, Mode::empty())?;
-    let found = openat2(root, target, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    let found = walk(root, target, flags, ResolveFlags::IN_ROOT)?;
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
     std::fs::read_link(link).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
