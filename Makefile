@@ -35,6 +35,10 @@ vm-tests: image ## VM tests; SCENARIOS="name …" for some of them
 bench: image ## boot times, memory and sizes beside a bare kernel with Docker
 	$(VM) vm-bench
 
+bench-runtime: setup ## start-to-exit times of hull-runtime beside crun, runc and the least a runtime can do; needs root
+	cargo build --quiet --release --package hull-oci-runtime --bins --examples
+	target/x86_64-unknown-linux-gnu/release/examples/bench_runtime build/bench-runtime.json
+
 check: setup ## format, lints and documentation
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
@@ -50,4 +54,4 @@ update-packages: setup ## take newer Debian packages into the next image
 clean: ## remove build/ and target/; downloads and kernels stay in the cache
 	rm -rf build target
 
-.PHONY: help run image test vm-tests bench check setup update-packages clean
+.PHONY: help run image test vm-tests bench bench-runtime check setup update-packages clean

@@ -7,7 +7,7 @@
 //! | [`user_data`] | malformed, empty, huge and hostile user data |
 //! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
 //! | [`network`] | DHCP and router advertisements from a real server, static addresses, DNS |
-//! | [`system_docker`] | every verb of the docker client on the system daemon; a machine under pressure |
+//! | [`system_docker`] | every verb of the docker client on the system daemon; our runtime under dockerd; a machine under pressure |
 //! | [`tampering`] | bits flipped in the root partition |
 
 pub mod confinement;
@@ -19,6 +19,7 @@ pub mod missing;
 pub mod network;
 pub mod pressure;
 pub mod registry;
+pub mod runtimes;
 pub mod system_docker;
 pub mod tampering;
 pub mod user_data;

@@ -21,13 +21,9 @@ const HOGS: [(&str, &str); 3] = [
     ("disk", "while :; do dd if=/dev/zero of=/fill bs=1M count=512; sync; rm /fill; done"),
 ];
 
-/// Runs the cases; needs a guest with Docker.
+/// Runs the cases; needs a guest with Docker and what [`build`] makes.
 pub fn run(guest: &mut Guest, report: &mut Report) {
     let started = report.value("pressure_applications_start", || {
-        guest.ssh(&format!(
-            "mkdir -p hog && cp /usr/bin/busybox hog/ && printf '{}' > hog/Dockerfile && docker build -q -t hog hog",
-            DOCKERFILE.replace('\n', "\\n")
-        ))?;
         let before = pids(guest)?;
         println!("       calm: {:.1} s", login(guest)?.as_secs_f64());
         for (name, program) in HOGS {
@@ -60,6 +56,15 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
         guest.ssh("docker rm -f bomb memory disk")?;
         guest.ssh("docker run --rm hog true").map(drop)
     });
+}
+
+/// Builds the applications' image, `hog`: busybox with all its programs.
+pub fn build(guest: &Guest) -> Result<()> {
+    guest.ssh(&format!(
+        "mkdir -p hog && cp /usr/bin/busybox hog/ && printf '{}' > hog/Dockerfile && docker build -q -t hog hog",
+        DOCKERFILE.replace('\n', "\\n")
+    ))?;
+    Ok(())
 }
 
 /// A new ssh connection and the status.

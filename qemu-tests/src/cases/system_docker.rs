@@ -2,7 +2,7 @@
 //! machine, applications that take all they get.
 
 use super::first_boot::user_data;
-use super::pressure;
+use super::{pressure, runtimes};
 use crate::guest::{Boot, Guest, Site};
 use crate::report::Report;
 use crate::seed::Seed;
@@ -86,7 +86,11 @@ pub fn run(site: &Site, report: &mut Report) {
     });
     let Some(mut guest) = booted else { return };
     verbs(&guest, report);
-    pressure::run(&mut guest, report);
+    let built = report.case("an_image_is_built", || pressure::build(&guest));
+    if built {
+        runtimes::run(&mut guest, report);
+        pressure::run(&mut guest, report);
+    }
 }
 
 fn verbs(guest: &Guest, report: &mut Report) {
