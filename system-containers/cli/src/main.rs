@@ -7,8 +7,9 @@
 //! | [`http`] | a blocking HTTP/1.1 client on a unix socket |
 //! | [`client`] | requests of the API, errors with their remedy |
 //! | [`status`] | `status` and `ps`: the answer's shape and its rendering |
-//! | [`logs`] | `logs`, and the stream format it shares with `exec` |
-//! | [`exec`] | `exec` |
+//! | [`logs`] | `logs` |
+//! | [`priority`], [`when`] | what its options mean; pure |
+//! | [`exec`], [`streams`] | `exec`, and the format of its output |
 //! | [`terminal`] | raw mode and window size |
 //!
 //! Exit status: 0; 1 when the request failed; 2 for a wrong command line; for `exec` the command's own.
@@ -18,8 +19,11 @@ mod client;
 mod exec;
 mod http;
 mod logs;
+mod priority;
 mod status;
+mod streams;
 mod terminal;
+mod when;
 
 use anyhow::{Context, Result};
 use arguments::{Invocation, Verb};

@@ -1,8 +1,79 @@
-//! What `hull logs` asks of the log store.
+//! The log store under a flood, and what `hull logs` asks of it.
 
 use super::world::World;
 use super::world::client::request;
+use hull_daemon::clock::{WallTime, boot_micros};
+use hull_daemon::log_store::rate::RATE;
+use hull_daemon::log_store::{FILE_SIZE, OLD_FILES};
 use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const FLOOD: Duration = Duration::from_secs(8);
+
+fn micros(time: WallTime) -> i64 {
+    time.seconds * 1_000_000 + i64::from(time.nanoseconds / 1000)
+}
+
+/// Bytes a process has written so far.
+fn written(pid: &Value) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn root_a_flood_delays_nobody_and_fills_no_disk() {
+    let mut world = World::new();
+    world.service("flood", &World::script("", "exec /bin/busybox seq 1 1000000000", ""));
+    let quiet = "while :; do read up rest < /proc/uptime; echo $up; /bin/busybox usleep 50000; done";
+    world.service("quiet", &World::script("", quiet, ""));
+    world.init.boot();
+    world.until_state("quiet", "ready");
+    let before = world.until_state("flood", "ready");
+    world.wait("the flood is told to be slowed down", || {
+        world.log("flood").iter().any(|line| line.contains("slowed down"))
+    });
+    let (begin, first) = (Instant::now(), written(&before["pid"]));
+    let cpu = cpu_ticks(world.init.daemon);
+    std::thread::sleep(FLOOD);
+    let (elapsed, last) = (begin.elapsed().as_secs_f64(), written(&before["pid"]));
+    let cpu = (cpu_ticks(world.init.daemon) - cpu) as f64 / 100.0 / elapsed;
+    let rate = (last - first) / elapsed;
+
+    let boot = micros(WallTime::now()) - i64::try_from(boot_micros()).unwrap();
+    let delays = world.records("quiet").into_iter().map(|record| {
+        let up: f64 = record["log"].as_str().unwrap().trim_end().parse().unwrap();
+        let time = WallTime::parse_rfc3339(record["time"].as_str().unwrap()).unwrap();
+        (micros(time) - boot) as f64 / 1e6 - up
+    });
+    let (worst, count) = delays.fold((0.0_f64, 0), |(worst, count), delay| (worst.max(delay), count + 1));
+    let sizes: u64 = std::fs::read_dir(world.root.join("state/log/flood"))
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    println!(
+        "flood: {:.2} MB/s taken, daemon {:.0} % of a CPU; quiet: {count} lines, worst delay {worst:.3} s; store {sizes} bytes",
+        rate / 1e6,
+        cpu * 100.0
+    );
+    assert!(count > 20 && worst < 1.0, "{count} lines of the quiet service, worst delay {worst} s");
+    assert!(sizes <= FILE_SIZE * u64::from(OLD_FILES + 1), "{sizes}");
+    assert!(rate <= 1.2 * RATE as f64, "{rate} bytes a second");
+    assert!(last > first, "the flood goes on");
+    let after = world.service_status("flood").unwrap();
+    assert_eq!((&after["pid"], &after["restarts"]), (&before["pid"], &0.into()), "it is slowed down, not stopped");
+    // Files that are rotated while they are read would seem to have gaps.
+    assert_eq!(request(&world.socket(), "POST", "/containers/flood/stop?t=0", "").unwrap().status, 204);
+    let numbers: Vec<u64> = world.log("flood").iter().filter_map(|line| line.parse().ok()).collect();
+    let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
+    assert!(numbers.len() > 1000 && gap.is_none(), "{} lines, {gap:?}", numbers.len());
+}
+
+/// User and system time of a process in ticks of 10 ms.
+fn cpu_ticks(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
 
 fn lines(world: &World, query: &str) -> Vec<String> {
     let answer = request(&world.socket(), "GET", &format!("/hull/logs?{query}"), "").unwrap();
