@@ -9,6 +9,7 @@
 //! | [`kernel`] | kernel source and fragments to a bzImage |
 //! | [`binaries`] | our own programs |
 //! | [`services`], [`seccomp`] | service definitions and their system call filters |
+//! | [`confinement`] | the page on what services can reach, rules on it |
 //! | [`root`] | recipes to the root file system |
 //! | [`erofs`] | root to erofs and its hash tree |
 //! | [`boot`] | initrd, UKI, GRUB |
@@ -18,6 +19,7 @@
 
 mod binaries;
 mod boot;
+mod confinement;
 mod disk;
 mod erofs;
 mod guid;

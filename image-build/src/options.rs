@@ -11,7 +11,8 @@ verbs
   image                everything, into the output folder
   packages             only fetch and unpack the Debian packages
   kernel               only build the kernel
-  check-config         service definitions, and the built kernel's configuration against its lists
+  check-config         service definitions, docs/confinement.md, and the built kernel's configuration against its lists
+  confinement-page     write docs/confinement.md from the service definitions
   check-reproducible   assemble the image a second time and compare
 
 options
@@ -32,6 +33,8 @@ pub(crate) enum Verb {
     Kernel,
     /// Check definitions.
     CheckConfig,
+    /// Write the page on the services' confinement.
+    ConfinementPage,
     /// Build twice.
     CheckReproducible,
     /// Print the usage.
@@ -83,6 +86,7 @@ fn verb_of(text: &str) -> Result<Verb> {
         "packages" => Verb::Packages,
         "kernel" => Verb::Kernel,
         "check-config" => Verb::CheckConfig,
+        "confinement-page" => Verb::ConfinementPage,
         "check-reproducible" => Verb::CheckReproducible,
         _ => bail!("there is no verb \"{text}\"\n\n{USAGE}"),
     })

@@ -13,7 +13,7 @@ use crate::manifest::{ENGINE, Manifest, Sizes};
 use crate::options::{Options, USAGE, Verb};
 use crate::progress::step;
 use crate::tools::run as run_tool;
-use crate::{erofs, kernel, manifest, services};
+use crate::{confinement, erofs, kernel, manifest, services};
 use anyhow::{Context, Result, bail};
 use assemble::Assembled;
 use inputs::Inputs;
@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Verb::Packages => inputs::packages(&layout, options).map(drop),
         Verb::Kernel => inputs::kernel(&layout, options).map(drop),
         Verb::CheckConfig => check_config(&layout),
+        Verb::ConfinementPage => confinement::write(&layout.repo, &services::load(&layout.services())?),
         Verb::CheckReproducible => check_reproducible(&layout, options),
         Verb::Help => Ok(()),
     }
@@ -100,7 +101,8 @@ fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Pa
 
 fn check_config(layout: &Layout) -> Result<()> {
     let services = services::load(&layout.services())?;
-    eprintln!("{} service definitions are sound", services.len());
+    confinement::check(&layout.repo, &services)?;
+    eprintln!("{} service definitions are sound and described as they are", services.len());
     let config = layout.output("kernel.config");
     kernel::check_built(&config, &layout.repo.join("kernel-config"))?;
     eprintln!("{} is what kernel-config/ asks for", config.display());

@@ -4,16 +4,32 @@
 //! |---|---|
 //! | [`groups`] | named groups, expansion of a list |
 //! | [`filter`] | the expanded list through libseccomp |
+//! | [`names`] | the expanded list as names |
 
 mod filter;
 mod groups;
+mod names;
 
 pub(crate) use groups::Groups;
 
 use anyhow::{Result, ensure};
 
-/// The filter for one list: an array of `struct sock_filter`.
-pub(crate) fn compile(groups: &Groups, list: &[String]) -> Result<Vec<u8>> {
+/// What one list comes to.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// An array of `struct sock_filter`.
+    pub(crate) program: Vec<u8>,
+    /// The kernel's system calls the program lets through.
+    pub(crate) calls: Vec<String>,
+    /// Those the list asks for: the same, unless this machine's libseccomp is older than the kernel.
+    pub(crate) listed: Vec<String>,
+}
+
+/// Compiles one list.
+pub(crate) fn compile(groups: &Groups, list: &[String]) -> Result<Filter> {
     ensure!(!list.is_empty(), "the list is empty: start from \"@default\"");
-    filter::compile(&groups.expand(list)?)
+    let expanded = groups.expand(list)?;
+    let listed = names::listed(&expanded);
+    let calls = listed.iter().filter(|name| filter::is_known(name)).cloned().collect();
+    Ok(Filter { program: filter::compile(&expanded)?, calls, listed })
 }

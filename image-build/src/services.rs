@@ -1,7 +1,7 @@
 //! Reads the services' folders: definition, overlay and system call filter of each.
 
 use crate::root::plan::{Entry, FILE_MODE, FOLDER_MODE, PROGRAM_MODE};
-use crate::seccomp::{self, Groups};
+use crate::seccomp::{self, Filter, Groups};
 use anyhow::{Context, Result};
 use hull_service::Service;
 use std::fs;
@@ -20,7 +20,9 @@ pub(crate) struct Definition {
     /// Content of the folder's `rootfs/`.
     pub(crate) overlay: Vec<(String, Entry)>,
     /// Compiled system call filter.
-    pub(crate) filter: Vec<u8>,
+    pub(crate) filter: Filter,
+    /// The folder's `README.md`.
+    pub(crate) readme: String,
 }
 
 /// All services below `folder`, sorted by name; folders without `service.toml` are crates or notes, not services.
@@ -47,7 +49,9 @@ fn load_one(folder: &Path, name: String, groups: &Groups) -> Result<Definition> 
     let filter = seccomp::compile(groups, &service.security.seccomp)
         .with_context(|| format!("{}: security.seccomp", file.display()))?;
     let overlay = overlay(&folder.join("rootfs"))?;
-    Ok(Definition { name, service, text, overlay, filter })
+    let readme = folder.join("README.md");
+    let readme = fs::read_to_string(&readme).with_context(|| format!("{}", readme.display()))?;
+    Ok(Definition { name, service, text, overlay, filter, readme })
 }
 
 /// Content of an overlay folder, sorted; modes are those git keeps. Empty where there is no such folder.

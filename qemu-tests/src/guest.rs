@@ -243,8 +243,13 @@ impl Guest {
         self.host(&format!("/usr/bin/hull --socket /run/system-docker.sock {arguments}"))
     }
 
+    /// Factor for times meant for a machine that is not emulated.
+    pub fn patience(&self) -> u32 {
+        self.machine.accel.patience()
+    }
+
     fn deadline(&self, seconds: u32) -> Instant {
-        Instant::now() + Duration::from_secs(u64::from(seconds * self.machine.accel.patience()))
+        Instant::now() + Duration::from_secs(u64::from(seconds * self.patience()))
     }
 
     fn tail(&mut self) -> String {
@@ -268,6 +273,12 @@ impl Guest {
     /// Runs a shell line as the scenario's user; fails on a status other than 0.
     pub fn ssh(&self, line: &str) -> Result<String> {
         run(self.ssh_command().args(["127.0.0.1", line]))
+    }
+
+    /// Copies a file to a path the scenario's user can write.
+    pub fn upload(&self, from: &Path, to: &str) -> Result<()> {
+        let file = std::fs::File::open(from).with_context(|| format!("{}", from.display()))?;
+        run(self.ssh_command().args(["127.0.0.1", &format!("cat > {to}")]).stdin(file)).map(drop)
     }
 
     /// Runs a shell line as root by sudo.

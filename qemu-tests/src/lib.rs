@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`accel`] | KVM when it really runs a guest, else TCG |
+//! | [`attempts`] | what a service must not be able to do, tried from inside |
 //! | [`machine`] | a VM's description and its QEMU command line |
 //! | [`guest`] | a running VM: serial console, ssh, QMP, end |
 //! | [`serial`] | serial ports: what they showed, shells on them |
@@ -17,6 +18,7 @@
 //! deadline; serial log and disk of a failed scenario are kept.
 
 pub mod accel;
+pub mod attempts;
 pub mod bench;
 pub mod cases;
 pub mod guest;

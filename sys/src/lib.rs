@@ -7,10 +7,14 @@
 //! | [`bpf`] | load and attach device programs of cgroups |
 //! | [`clone`] | fork into namespaces and a cgroup; close-on-exec and signals for the child |
 //! | [`dm`] | device mapper: a dm-verity device and its status |
+//! | [`knock`] | calls the OS never makes, without effect: whether a process would get in |
 //! | [`loopback`] | bring up `lo` |
 //! | [`mount`] | mount_setattr |
+//! | [`schedule`] | sched_setattr and ioprio_set |
 //! | [`seccomp`] | install a compiled filter |
+//! | [`signal`] | any signal to a pidfd |
 //! | [`swap`] | swapoff |
+//! | [`walk`] | openat2 that goes on when interrupted by a rename |
 //! | [`watchdog`] | hardware watchdog |
 
 #![allow(unsafe_code, reason = "this crate exists to hold it; each block states its invariant")]
@@ -19,8 +23,12 @@ pub mod blkpg;
 pub mod bpf;
 pub mod clone;
 pub mod dm;
+pub mod knock;
 pub mod loopback;
 pub mod mount;
+pub mod schedule;
 pub mod seccomp;
+pub mod signal;
 pub mod swap;
+pub mod walk;
 pub mod watchdog;

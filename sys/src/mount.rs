@@ -15,6 +15,8 @@ pub enum Propagation {
     Slave,
     /// Mounts made below it appear below all its peers. A shared mount stays in its group.
     Shared,
+    /// Private, and not to be bound elsewhere.
+    Unbindable,
 }
 
 /// Sets attributes and, when given, the propagation of the mount `tree` refers to and of all mounts below it; attributes
@@ -27,6 +29,40 @@ pub fn set_attributes(
     attributes: MountAttrFlags,
     propagation: Option<Propagation>,
 ) -> io::Result<()> {
+    set(tree, attributes, propagation, libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
+}
+
+/// Sets attributes of the one mount `mount` refers to, and of none below it; otherwise like [`set_attributes`].
+///
+/// # Errors
+/// As mount_setattr(2).
+pub fn set_attributes_of_one(mount: BorrowedFd<'_>, attributes: MountAttrFlags) -> io::Result<()> {
+    set(mount, attributes, None, libc::AT_EMPTY_PATH)
+}
+
+/// Shows the owners of files of a detached mount as the user namespace maps them; with `recursive` on the mounts below
+/// as well (kernel 5.12).
+///
+/// # Errors
+/// `EINVAL` when the file system cannot do it, or is mapped already; `EPERM` for an attached mount; see
+/// mount_setattr(2).
+pub fn map_ids(tree: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>, recursive: bool) -> io::Result<()> {
+    let arguments = libc::mount_attr {
+        attr_set: u64::from(MountAttrFlags::MOUNT_ATTR_IDMAP.bits()),
+        attr_clr: 0,
+        propagation: 0,
+        // A descriptor is never negative.
+        userns_fd: user_namespace.as_raw_fd() as u64,
+    };
+    call(tree, &arguments, libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 })
+}
+
+fn set(
+    tree: BorrowedFd<'_>,
+    attributes: MountAttrFlags,
+    propagation: Option<Propagation>,
+    flags: libc::c_int,
+) -> io::Result<()> {
     let attr_set = u64::from(attributes.bits());
     let access_time = u64::from(MountAttrFlags::MOUNT_ATTR__ATIME.bits());
     let arguments = libc::mount_attr {
@@ -38,18 +74,22 @@ pub fn set_attributes(
             Some(Propagation::Private) => libc::MS_PRIVATE,
             Some(Propagation::Slave) => libc::MS_SLAVE,
             Some(Propagation::Shared) => libc::MS_SHARED,
+            Some(Propagation::Unbindable) => libc::MS_UNBINDABLE,
         },
         userns_fd: 0,
     };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
-    // SAFETY: the path is a C string, `arguments` lives until the call returns, and its size is given.
+    call(tree, &arguments, flags)
+}
+
+fn call(tree: BorrowedFd<'_>, arguments: &libc::mount_attr, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: the path is a C string, `arguments` outlives the call, and its size is given.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &raw const arguments,
+            std::ptr::from_ref(arguments),
             size_of::<libc::mount_attr>(),
         )
     };

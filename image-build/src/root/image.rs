@@ -3,6 +3,7 @@
 use super::plan::{Entry, FILE_MODE, FOLDER_MODE, RootPlan};
 use super::recipe::{Fault, Sources, has_program, plan};
 use crate::services::Definition;
+use hull_service::confinement::CALLS_FILE;
 use hull_service::{Image, MountType, Probe, Service};
 
 /// Folders the runtime puts fresh file systems on: what is below them is made at start, not in the image.
@@ -38,7 +39,8 @@ pub(crate) fn assemble(host: &Host, services: &[Definition], sources: &Sources<'
                 let folder = format!("services/{}", service.name);
                 whole.graft(&format!("{folder}/rootfs"), root);
                 whole.put(&format!("{folder}/service.toml"), text(service.text.as_bytes()));
-                whole.put(&format!("{folder}/seccomp.bpf"), text(&service.filter));
+                whole.put(&format!("{folder}/seccomp.bpf"), text(&service.filter.program));
+                whole.put(&format!("{folder}/{CALLS_FILE}"), text((service.filter.calls.join("\n") + "\n").as_bytes()));
             }
             Err(found) => faults.extend(found),
         }
@@ -111,6 +113,7 @@ fn missing_programs(name: &str, service: &Service, root: &RootPlan) -> Vec<Fault
 mod tests {
     use super::*;
     use crate::packages::Tree;
+    use crate::seccomp::Filter;
     use std::collections::BTreeMap;
 
     const SERVICE: &str = r#"
@@ -141,7 +144,8 @@ file = true
             service: hull_service::parse("a", text).unwrap(),
             text: text.into(),
             overlay: vec![],
-            filter: vec![0; 8],
+            filter: Filter { program: vec![0; 8], calls: vec!["read".into()], listed: vec!["read".into()] },
+            readme: String::new(),
         }
     }
 
@@ -155,7 +159,7 @@ file = true
     #[test]
     fn a_service_gets_definition_filter_init_and_mount_points() {
         let root = build(SERVICE).unwrap();
-        for path in ["service.toml", "seccomp.bpf", "rootfs/usr/bin/service-init", "rootfs/proc"] {
+        for path in ["service.toml", "seccomp.bpf", "seccomp.calls", "rootfs/usr/bin/service-init", "rootfs/proc"] {
             assert!(root.get(&format!("services/a/{path}")).is_some(), "{path}");
         }
         let rootfs = |path: &str| root.get(&format!("services/a/rootfs/{path}")).cloned();

@@ -65,6 +65,11 @@ fn numbers(architecture: ScmpArch, list: &Expanded) -> Result<Vec<ScmpSyscall>> 
     Ok(calls)
 }
 
+/// This machine's libseccomp has a rule for the name.
+pub(super) fn is_known(name: &str) -> bool {
+    ScmpSyscall::from_name(name).is_ok_and(|call| call.as_raw_syscall() >= 0)
+}
+
 fn lookup(name: &Name) -> Result<Option<ScmpSyscall>> {
     match ScmpSyscall::from_name(&name.text) {
         // Negative numbers stand for calls of other architectures only.

@@ -1,6 +1,7 @@
 //! Runs the VM scenarios; arguments are scenario names, none means all.
 
 use anyhow::{Result, bail};
+use hull_qemu_tests::attempts::inside;
 use hull_qemu_tests::cases::{SCENARIOS, Scenario};
 use hull_qemu_tests::report::Report;
 use hull_qemu_tests::site;
@@ -14,19 +15,30 @@ const JOBS: usize = 2;
 const IMAGE: &str = "build/hull-x86_64.raw";
 
 fn main() -> ExitCode {
-    match tests() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(answer) = inside::run(&arguments) {
+        return match answer {
+            Ok(text) => {
+                println!("{}", text.trim_end());
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error),
+        };
+    }
+    match tests(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("vm-tests: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 
-fn tests() -> Result<bool> {
-    let names: Vec<String> = std::env::args().skip(1).collect();
-    for name in &names {
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("vm-tests: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn tests(names: &[String]) -> Result<bool> {
+    for name in names {
         if !SCENARIOS.iter().any(|(known, _)| known == name) {
             bail!("no scenario {name}; there are {}", SCENARIOS.map(|(name, _)| name).join(", "));
         }

@@ -1,66 +1,35 @@
-//! Every service has only what its service.toml says, read from `/proc` in the guest.
+//! Every service has only what its service.toml says: read from `/proc` in the guest, and tried from inside.
 
+use crate::attempts::{self, inside};
 use crate::guest::Guest;
 use crate::report::Report;
 use anyhow::{Context, Result, ensure};
+use hull_service::Service;
+use hull_service::confinement::{CALLS_FILE, Report as ConfinementReport, capabilities};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Capability names by bit number, from linux/capability.h.
-const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
 /// Namespaces that are always the container's own.
 const OWN: [&str; 5] = ["mnt", "pid", "ipc", "uts", "cgroup"];
 
-/// Runs one case a service.
+/// Where the program that makes [`attempts`] is put, on the machine and in each container: in memory, executable.
+const PROGRAM: &str = "/run/hull-attempts";
+
+/// Runs three cases a service, and one that shows that the attempts work.
 pub fn run(guest: &mut Guest, report: &mut Report) {
     let Some(services) = report.value("status_lists_every_service_and_all_required_run", || services(guest)) else {
         return;
     };
+    let disk = report.value("attempts_succeed_where_nothing_forbids_them", || unconfined(guest, services["console"]));
     for (name, pid) in services {
         report.case(&format!("{name}_is_confined_as_its_service_toml_says"), || confined(guest, &name, pid));
+        report.case(&format!("{name}_is_reported_as_it_is_installed"), || reported(guest, &name));
+        if let Some(disk) = &disk {
+            report.case(&format!("{name}_is_refused_what_it_is_not_for"), || refused(guest, &name, pid, disk));
+        }
     }
+    // In memory, which later cases are short of; missing when the upload failed, which is reported above.
+    drop(guest.host(&format!("rm -f {PROGRAM}")));
 }
 
 /// Name and first process of every running service.
@@ -83,9 +52,13 @@ fn services(guest: &mut Guest) -> Result<BTreeMap<String, u64>> {
     Ok(running)
 }
 
+fn definition(guest: &mut Guest, name: &str) -> Result<Service> {
+    let text = guest.host(&format!("cat /services/{name}/service.toml"))?;
+    Ok(hull_service::parse(name, &text)?)
+}
+
 fn confined(guest: &mut Guest, name: &str, pid: u64) -> Result<()> {
-    let definition = guest.host(&format!("cat /services/{name}/service.toml"))?;
-    let service = hull_service::parse(name, &definition)?;
+    let service = definition(guest, name)?;
     let status = guest.host(&format!("cat /proc/{pid}/status"))?;
     let field = |key: &str| -> Result<&str> {
         status
@@ -94,11 +67,9 @@ fn confined(guest: &mut Guest, name: &str, pid: u64) -> Result<()> {
             .map(str::trim)
             .with_context(|| format!("no {key} in /proc/{pid}/status"))
     };
-    let mut want = 0_u64;
-    for capability in &service.security.capabilities {
-        let bit = CAPABILITIES.iter().position(|known| known == capability).with_context(|| capability.clone())?;
-        want |= 1 << bit;
-    }
+    let held = &service.security.capabilities;
+    let want = capabilities::mask(held.iter().map(String::as_str));
+    ensure!(want.count_ones() as usize == held.len(), "{held:?} names a capability twice or one nobody knows");
     for set in ["CapBnd", "CapPrm", "CapEff"] {
         let is = u64::from_str_radix(field(set)?, 16)?;
         // A process may give up more than it must (a daemon that changes its user); the bounding set is exact.
@@ -131,5 +102,69 @@ fn confined(guest: &mut Guest, name: &str, pid: u64) -> Result<()> {
     ensure!(options.split(',').any(|option| option == "ro"), "root is mounted {options}");
     let cgroup = guest.host(&format!("cat /proc/{pid}/cgroup"))?;
     ensure!(cgroup.trim().starts_with(&format!("0::/services/{name}")), "cgroup {cgroup}");
+    Ok(())
+}
+
+/// Brings the program to the machine by way of the console's container and makes the attempts there, as root in the
+/// machine's namespaces. Without this one a refusal might be that of an attempt that never works. Returns the name of
+/// the system disk.
+fn unconfined(guest: &mut Guest, console: u64) -> Result<String> {
+    let uploaded = "/tmp/hull-attempts";
+    guest.upload(&std::env::current_exe()?, uploaded)?;
+    guest.host(&format!("mv /proc/{console}/root{uploaded} {PROGRAM} && {}", privileged(PROGRAM)))?;
+    let boot: Value = serde_json::from_str(&guest.host("cat /run/hull/boot.json")?)?;
+    let disk = boot["system_disk"].as_str().context("no system disk in the boot report")?.trim_start_matches("/dev/");
+    let text = guest.host(&format!("{PROGRAM} {} {disk}", inside::ATTEMPTS))?;
+    let answers = inside::answers(&text)?;
+    let faults = attempts::all().filter(|attempt| answers[attempt.name] != attempt.unconfined());
+    let faults: Vec<String> = faults
+        .map(|attempt| format!("{}: {}, expected {}", attempt.name, answers[attempt.name], attempt.unconfined()))
+        .collect();
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(disk.into())
+}
+
+/// A set-user-ID program of root's: what execve(2) could gain privileges by.
+fn privileged(program: &str) -> String {
+    format!("chown 0:0 {program} && chmod 4755 {program}")
+}
+
+/// Makes all attempts by a process that has exactly the service's privileges.
+fn refused(guest: &mut Guest, name: &str, pid: u64, disk: &str) -> Result<()> {
+    let calls = calls(guest, name)?;
+    let lent = format!("/proc/{pid}/root{PROGRAM}");
+    guest.host(&format!("cp {PROGRAM} {lent} && {}", privileged(&lent)))?;
+    let text = guest.hull(&format!("exec {name} {PROGRAM} {} {disk}", inside::ATTEMPTS));
+    guest.host(&format!("rm {lent}"))?;
+    let text = text?;
+    let answers = inside::answers(&text)?;
+    let (mut refusals, mut faults) = (0, Vec::new());
+    for attempt in attempts::all() {
+        let (expected, is) = (attempt.expected(name, &calls), answers[attempt.name]);
+        if !expected.contains(&is) {
+            faults.push(format!("{}: error {is}, expected one of {expected:?}", attempt.name));
+        } else if !attempt.may.contains(&name) {
+            refusals += 1;
+        }
+    }
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    println!("       {refusals} of {} attempts refused", answers.len());
+    Ok(())
+}
+
+/// The system calls that the service's filter lets through, as installed.
+fn calls(guest: &mut Guest, name: &str) -> Result<Vec<String>> {
+    let text = guest.host(&format!("cat /services/{name}/{CALLS_FILE}"))?;
+    Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// `hull inspect --confinement` says what the installed files say.
+fn reported(guest: &mut Guest, name: &str) -> Result<()> {
+    let service = definition(guest, name)?;
+    let calls = calls(guest, name)?;
+    let is: ConfinementReport = serde_json::from_str(&guest.hull(&format!("inspect --confinement --json {name}"))?)?;
+    let want = ConfinementReport::new(name, &service, &calls);
+    ensure!(is == want, "reported {is:?}, installed {want:?}");
+    ensure!(want.confinement.system_calls.allowed > 0, "no system call in {CALLS_FILE}");
     Ok(())
 }

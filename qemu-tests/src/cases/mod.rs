@@ -7,6 +7,7 @@
 //! | [`user_data`] | malformed, empty, huge and hostile user data |
 //! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
 //! | [`network`] | DHCP and router advertisements from a real server, static addresses, DNS |
+//! | [`system_docker`] | every verb of the docker client on the system daemon; a machine under pressure |
 //! | [`tampering`] | bits flipped in the root partition |
 
 pub mod confinement;
@@ -16,7 +17,9 @@ pub mod first_boot;
 pub mod kills;
 pub mod missing;
 pub mod network;
+pub mod pressure;
 pub mod registry;
+pub mod system_docker;
 pub mod tampering;
 pub mod user_data;
 
@@ -27,9 +30,10 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 6] = [
+pub const SCENARIOS: [(&str, Scenario); 7] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
+    ("system-docker", system_docker::run),
     ("missing", missing::run),
     ("firmware", firmware::run),
     ("network", network::run),

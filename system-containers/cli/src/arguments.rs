@@ -25,6 +25,8 @@ hull: the operating system's services and power
       -t, --timestamps                    with times
   hull exec [-i] [-t] SERVICE COMMAND...  run a command inside a service's container
   hull inspect SERVICE                    everything known about it, as JSON
+  hull inspect --confinement [--json] SERVICE
+                                          what it can reach, beside an unconfined root daemon
   hull start|stop|restart SERVICE...
   hull poweroff|reboot|halt               also as commands of their own; shutdown [-r|-h|-P|-H] [now]
   hull version | help
@@ -49,6 +51,7 @@ pub(crate) enum Verb {
     Status { json: bool },
     Ps { json: bool },
     Inspect { service: String },
+    Confinement { service: String, json: bool },
     Logs(Logs),
     Exec(Exec),
     Lifecycle { action: Lifecycle, services: Vec<String> },
@@ -152,10 +155,7 @@ fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexop
         "version" => plain(parser, socket).map(|()| Verb::Version),
         "status" => json(parser, socket).map(|json| Verb::Status { json }),
         "ps" => json(parser, socket).map(|json| Verb::Ps { json }),
-        "inspect" => match services(parser, socket)?.as_slice() {
-            [service] => Ok(Verb::Inspect { service: service.clone() }),
-            _ => Err("inspect takes one service".into()),
-        },
+        "inspect" => inspect(parser, socket),
         "logs" => logs(parser, socket).map(Verb::Logs),
         "exec" => exec(parser, socket).map(Verb::Exec),
         "start" => lifecycle(parser, socket, Lifecycle::Start),
@@ -188,6 +188,25 @@ fn json(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<bool, lexop
         }
     }
     Ok(json)
+}
+
+fn inspect(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexopt::Error> {
+    let (mut confinement, mut json, mut services) = (false, false, Vec::new());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("socket") => *socket = parser.value()?.into(),
+            Long("confinement") => confinement = true,
+            Long("json") => json = true,
+            Value(name) => services.push(service(name)?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match (services.pop(), services.is_empty()) {
+        (Some(service), true) if confinement => Ok(Verb::Confinement { service, json }),
+        // Without --confinement it is JSON with or without --json.
+        (Some(service), true) => Ok(Verb::Inspect { service }),
+        _ => Err("inspect takes one service; hull ps lists them".into()),
+    }
 }
 
 fn services(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Vec<String>, lexopt::Error> {
@@ -310,6 +329,9 @@ mod tests {
             ("hull status", Verb::Status { json: false }),
             ("hull status --json", Verb::Status { json: true }),
             ("hull ps", Verb::Ps { json: false }),
+            ("hull inspect time", Verb::Inspect { service: "time".into() }),
+            ("hull inspect --confinement time", Verb::Confinement { service: "time".into(), json: false }),
+            ("hull inspect time --json --confinement", Verb::Confinement { service: "time".into(), json: true }),
             ("hull exec -it console sh -c -t", exec(true, &["sh", "-c", "-t"])),
             ("hull exec console ls -l", exec(false, &["ls", "-l"])),
             (
@@ -358,6 +380,8 @@ mod tests {
             ("hull logs --since yesterday docker", "neither"),
             ("hull exec console", "name a command"),
             ("hull restart", "name a service"),
+            ("hull inspect --confinement", "one service"),
+            ("hull inspect a b", "one service"),
             ("hull restart ../hull/power", "no service name"),
             ("hull status --yaml", "--yaml"),
             ("shutdown 22:00", "only \"now\""),

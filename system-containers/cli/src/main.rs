@@ -7,6 +7,7 @@
 //! | [`http`] | a blocking HTTP/1.1 client on a unix socket |
 //! | [`client`] | requests of the API, errors with their remedy |
 //! | [`status`] | `status` and `ps`: the answer's shape and its rendering |
+//! | [`confinement`] | `inspect --confinement`: the report as a table |
 //! | [`logs`] | `logs` |
 //! | [`priority`], [`when`] | what its options mean; pure |
 //! | [`exec`], [`streams`] | `exec`, and the format of its output |
@@ -16,6 +17,7 @@
 
 mod arguments;
 mod client;
+mod confinement;
 mod exec;
 mod http;
 mod logs;
@@ -68,6 +70,10 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             print(&status::table(&status::parse(client.get("/hull/status")?)?.services, stdout().is_terminal()))?;
         }
         Verb::Inspect { service } => print(&pretty(&client.get(&format!("/containers/{service}/json"))?)?)?,
+        Verb::Confinement { service, json } => {
+            let answer = client.get(&format!("/hull/confinement/{service}"))?;
+            print(&if *json { pretty(&answer)? } else { confinement::table(&confinement::parse(answer)?) })?;
+        }
         Verb::Logs(options) => logs::show(&client, options)?,
         Verb::Exec(command) => return exec::run(&client, command),
         Verb::Lifecycle { action, services } => {

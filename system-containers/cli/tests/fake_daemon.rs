@@ -94,6 +94,17 @@ fn ps_as_json_is_the_list_of_services() {
 }
 
 #[test]
+fn confinement_is_a_table_or_data() {
+    let json = include_str!("../testdata/confinement.json");
+    let (output, requests) = Daemon::new(vec![reply("200 OK", json)]).run(&["inspect", "--confinement", "time"]);
+    assert_eq!(text(&output.stdout), include_str!("../testdata/confinement.txt"));
+    assert_eq!(requests[0].0, "GET /hull/confinement/time");
+    let (output, _) = Daemon::new(vec![reply("200 OK", json)]).run(&["inspect", "--confinement", "--json", "time"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value, serde_json::from_str::<serde_json::Value>(json).unwrap());
+}
+
+#[test]
 fn requests_without_an_answer_to_show() {
     for (line, expected) in [
         (&["restart", "time"][..], ("POST /containers/time/restart", "")),

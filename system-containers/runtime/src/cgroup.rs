@@ -91,6 +91,16 @@ pub struct Stats {
 /// # Errors
 /// `EBUSY` when processes still live in it; otherwise what making it or writing a limit gave. No directory is left.
 pub fn create(path: &Path, limits: &Limits) -> Result<(), CgroupError> {
+    let files: Vec<_> = limits.files().map(|(file, value)| (file.to_owned(), value.to_string())).collect();
+    create_with(path, &files)
+}
+
+/// Like [`create`], with the files of the directory to be written and their contents, in order. Controllers named by
+/// the files are enabled above it as well.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_with(path: &Path, files: &[(String, String)]) -> Result<(), CgroupError> {
     if path.exists() {
         remove(path)?;
     }
@@ -98,10 +108,34 @@ pub fn create(path: &Path, limits: &Limits) -> Result<(), CgroupError> {
     let set_up = || {
         let mut above: Vec<_> = path.ancestors().skip(1).take_while(|dir| is_cgroup(dir)).collect();
         above.reverse();
-        above.into_iter().try_for_each(enable_controllers)?;
-        limits.files().try_for_each(|(file, value)| write(&path.join(file), &value.to_string()))
+        let named: Vec<&str> = files.iter().filter_map(|(file, _)| Some(file.split_once('.')?.0)).collect();
+        above.into_iter().try_for_each(|dir| enable_controllers(dir, &named))?;
+        set(path, files)
     };
     set_up().inspect_err(|_| drop(fs::remove_dir(path)))
+}
+
+/// Writes files of the directory, in order.
+///
+/// # Errors
+/// What writing gave; the path is the file's.
+pub fn set(path: &Path, files: &[(String, String)]) -> Result<(), CgroupError> {
+    files.iter().try_for_each(|(file, value)| write(&path.join(file), value))
+}
+
+/// Freezes or thaws everything in the cgroup and below it, and waits until that is done.
+///
+/// # Errors
+/// `ETIMEDOUT` when it takes longer than `timeout`; the request stays.
+pub fn freeze(path: &Path, frozen: bool, timeout: Duration) -> Result<(), CgroupError> {
+    ask_freeze(path, frozen)?;
+    wait_for(path, "frozen", frozen.into(), timeout)
+}
+
+/// Whether the cgroup is frozen; a missing directory is not.
+#[must_use]
+pub fn is_frozen(path: &Path) -> bool {
+    fs::read_to_string(path.join("cgroup.events")).is_ok_and(|text| key(&text, "frozen") == Some(1))
 }
 
 /// Sets `cpu.weight`, 1 to 10000; `None` is the kernel's default.
@@ -112,12 +146,11 @@ pub fn set_cpu_weight(path: &Path, weight: Option<u64>) -> Result<(), CgroupErro
     write(&path.join("cpu.weight"), &weight.unwrap_or(CPU_WEIGHT).to_string())
 }
 
-/// Freezes every process in the cgroup and below it, or lets them go on. Freezing is under way when this returns; a
-/// process in an uninterruptible call follows at its end.
+/// As [`freeze`], and does not wait: a process in an uninterruptible call follows at its end.
 ///
 /// # Errors
 /// What writing gave.
-pub fn freeze(path: &Path, frozen: bool) -> Result<(), CgroupError> {
+pub fn ask_freeze(path: &Path, frozen: bool) -> Result<(), CgroupError> {
     write(&path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
 }
 
@@ -137,6 +170,11 @@ pub fn kill(path: &Path) -> Result<(), CgroupError> {
 /// # Errors
 /// `ETIMEDOUT` when it is still populated after `timeout`.
 pub fn wait_empty(path: &Path, timeout: Duration) -> Result<(), CgroupError> {
+    wait_for(path, "populated", 0, timeout)
+}
+
+/// Waits until `name` of `cgroup.events` has the value. In a missing directory it has.
+fn wait_for(path: &Path, name: &str, value: u64, timeout: Duration) -> Result<(), CgroupError> {
     let events = path.join("cgroup.events");
     let deadline = Instant::now() + timeout;
     let file = match fs::File::open(&events) {
@@ -150,7 +188,7 @@ pub fn wait_empty(path: &Path, timeout: Duration) -> Result<(), CgroupError> {
             Err(error) if is_gone(&error) => return Ok(()),
             read => read.map_err(failed("wait for", &events))?,
         };
-        if key(&String::from_utf8_lossy(&text[..length]), "populated") == Some(0) {
+        if key(&String::from_utf8_lossy(&text[..length]), name) == Some(value) {
             return Ok(());
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -216,7 +254,7 @@ pub fn stats(path: &Path) -> Result<Stats, CgroupError> {
 }
 
 /// Enables for the children of `dir` what it has and they lack.
-fn enable_controllers(dir: &Path) -> Result<(), CgroupError> {
+fn enable_controllers(dir: &Path, named: &[&str]) -> Result<(), CgroupError> {
     let read = |file: &str| {
         let path = dir.join(file);
         fs::read_to_string(&path).map_err(failed("read", &path))
@@ -224,6 +262,7 @@ fn enable_controllers(dir: &Path) -> Result<(), CgroupError> {
     let (available, enabled) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
     let missing: Vec<String> = CONTROLLERS
         .into_iter()
+        .chain(named.iter().copied().filter(|name| !CONTROLLERS.contains(name)))
         .filter(|name| available.split_whitespace().any(|have| have == *name))
         .filter(|name| enabled.split_whitespace().all(|have| have != *name))
         .map(|name| format!("+{name}"))

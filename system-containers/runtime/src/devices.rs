@@ -41,6 +41,15 @@ pub struct DeviceRules {
     pub default_allow: bool,
 }
 
+/// One rule of an ordered list: what it matches is granted or refused, whatever rules before it say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedRule {
+    /// Granted, else refused.
+    pub allow: bool,
+    /// What it is about.
+    pub rule: Rule,
+}
+
 /// Largest numbers of Linux (`MINORBITS` is 20); a rule beyond them matches nothing.
 const MAX_MAJOR: u32 = 0xfff;
 const MAX_MINOR: u32 = 0xf_ffff;
@@ -88,22 +97,8 @@ enum Condition {
 
 /// Compiles rules: all of `deny`, then the standard nodes and all of `allow`, then the default.
 pub(crate) fn compile(rules: &DeviceRules) -> Vec<u64> {
-    let mut program = vec![
-        instruction(LOAD_WORD, KIND, CONTEXT, 0, 0),
-        instruction(COPY, ACCESS, KIND, 0, 0),
-        instruction(AND, KIND, 0, 0, 0xffff),
-        instruction(SHIFT_RIGHT, ACCESS, 0, 0, 16),
-        instruction(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
-        instruction(LOAD_WORD, MINOR, CONTEXT, 8, 0),
-    ];
-    let standard = STANDARD.map(|(major, minor)| Rule {
-        kind: Some(DeviceKind::Char),
-        major: Some(major),
-        minor,
-        read: true,
-        write: true,
-        mknod: true,
-    });
+    let mut program = prologue();
+    let standard = STANDARD.map(|(major, minor)| standard_rule(Some(major), minor));
     for rule in &rules.deny {
         push(&mut program, rule, Condition::SomeAccess(access(rule)), 0);
     }
@@ -114,8 +109,24 @@ pub(crate) fn compile(rules: &DeviceRules) -> Vec<u64> {
     program
 }
 
-/// Appends one rule.
-fn push(program: &mut Vec<u64>, rule: &Rule, access: Condition, result: i32) {
+/// Loads the context's fields into registers.
+fn prologue() -> Vec<u64> {
+    vec![
+        instruction(LOAD_WORD, KIND, CONTEXT, 0, 0),
+        instruction(COPY, ACCESS, KIND, 0, 0),
+        instruction(AND, KIND, 0, 0, 0xffff),
+        instruction(SHIFT_RIGHT, ACCESS, 0, 0, 16),
+        instruction(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
+        instruction(LOAD_WORD, MINOR, CONTEXT, 8, 0),
+    ]
+}
+
+fn standard_rule(major: Option<u32>, minor: Option<u32>) -> Rule {
+    Rule { kind: Some(DeviceKind::Char), major, minor, read: true, write: true, mknod: true }
+}
+
+/// Registers and what they have to hold; an error when the rule matches nothing.
+fn numbers(rule: &Rule) -> Result<[(u8, Option<i32>); 3], ()> {
     let kind = rule.kind.map(|kind| match kind {
         DeviceKind::Char => CHAR,
         DeviceKind::Block => BLOCK,
@@ -125,8 +136,53 @@ fn push(program: &mut Vec<u64>, rule: &Rule, access: Condition, result: i32) {
         Some(number) if number <= max => i32::try_from(number).map(Some).map_err(|_| ()),
         Some(_) => Err(()),
     };
-    let (Ok(major), Ok(minor)) = (number(rule.major, MAX_MAJOR), number(rule.minor, MAX_MINOR)) else { return };
-    let numbers = [(KIND, kind), (MAJOR, major), (MINOR, minor)];
+    Ok([(KIND, kind), (MAJOR, number(rule.major, MAX_MAJOR)?), (MINOR, number(rule.minor, MAX_MINOR)?)])
+}
+
+/// Compiles an ordered list as the OCI specification has it: later rules override earlier ones, for each kind of access
+/// by itself; what no rule grants is refused. The standard nodes, and making any node, come last and are granted.
+pub(crate) fn compile_ordered(rules: &[OrderedRule]) -> Vec<u64> {
+    let mut program = prologue();
+    let standard = STANDARD.map(|(major, minor)| standard_rule(Some(major), minor));
+    let nodes = Rule { kind: None, major: None, minor: None, read: false, write: false, mknod: true };
+    let granted = standard.into_iter().chain([nodes]).map(|rule| OrderedRule { allow: true, rule });
+    // From the last to the first: a rule settles the kinds of access it names, so these need not be asked for again.
+    let all: Vec<OrderedRule> = rules.iter().copied().chain(granted).collect();
+    for OrderedRule { allow, rule } in all.into_iter().rev() {
+        let Ok(numbers) = numbers(&rule) else { continue };
+        let bits = access(&rule);
+        let body = if allow {
+            vec![
+                instruction(AND, ACCESS, 0, 0, !bits & ANY_ACCESS),
+                instruction(JUMP_IF_NOT_EQUAL, ACCESS, 0, VERDICT_LENGTH, 0),
+                instruction(SET, RESULT, 0, 0, 1),
+                instruction(EXIT, 0, 0, 0, 0),
+            ]
+        } else {
+            vec![
+                instruction(JUMP_IF_ANY_BIT, ACCESS, 0, 1, bits),
+                instruction(JUMP, 0, 0, VERDICT_LENGTH, 0),
+                instruction(SET, RESULT, 0, 0, 0),
+                instruction(EXIT, 0, 0, 0, 0),
+            ]
+        };
+        let conditions: Vec<(u8, i32)> =
+            numbers.into_iter().filter_map(|(register, want)| Some((register, want?))).collect();
+        for (behind, (register, want)) in (0_i16..).zip(conditions.iter().rev()).collect::<Vec<_>>().into_iter().rev() {
+            program.push(instruction(JUMP_IF_NOT_EQUAL, *register, 0, behind + ORDERED_BODY, *want));
+        }
+        program.extend(body);
+    }
+    verdict(&mut program, 0);
+    program
+}
+
+/// Instructions of an ordered rule behind its conditions.
+const ORDERED_BODY: i16 = 4;
+
+/// Appends one rule.
+fn push(program: &mut Vec<u64>, rule: &Rule, access: Condition, result: i32) {
+    let Ok(numbers) = numbers(rule) else { return };
     let equal = numbers.into_iter().filter_map(|(register, want)| want.map(|want| Condition::Equal(register, want)));
     let conditions: Vec<Condition> = equal.chain([access]).collect();
 

@@ -71,6 +71,14 @@ pub enum Step {
     Loopback,
     /// Allocating the pseudo-terminal.
     Terminal,
+    /// Running a hook; the path names the hook and how it ended.
+    Hook,
+    /// User and group mappings of a user namespace.
+    IdMapping,
+    /// Scheduling policy, I/O priority or execution domain.
+    Scheduling,
+    /// Waiting, created, for the call to start.
+    Wait,
     /// Resource limits and `oom_score_adj`.
     Limits,
     /// Session, standard streams, descriptors and signals.
@@ -106,6 +114,10 @@ impl fmt::Display for Step {
             Self::Sysctl => "set kernel parameter",
             Self::Loopback => "bring up loopback",
             Self::Terminal => "allocate terminal",
+            Self::Hook => "run hook",
+            Self::IdMapping => "map user and group ids",
+            Self::Scheduling => "set scheduling",
+            Self::Wait => "wait for start",
             Self::Limits => "set limit",
             Self::Streams => "set up streams",
             Self::Credentials => "set user and capabilities",

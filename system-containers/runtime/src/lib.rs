@@ -9,6 +9,8 @@
 //! | module | owns |
 //! |---|---|
 //! | [`launch`] | what is started: [`Launch`], [`Exec`], [`Started`]; [`start`] and [`exec`] |
+//! | [`bundle`] | containers of OCI bundles: [`bundle::create`], [`bundle::start`] |
+//! | [`hooks`] | running hooks |
 //! | [`helper`] | entry point of the re-executed helper, its requests and answers |
 //! | `plan` | pure: specification → mounts, process attributes, device nodes |
 //! | `container` | edge: carries a plan out on both sides of clone3(2) |
@@ -16,15 +18,17 @@
 //! | [`cgroup`] | cgroup v2 directories: limits, kill, wait, remove, statistics |
 //! | [`error`] | [`StartError`]: step, path and errno of a failed start |
 
+pub mod bundle;
 pub mod cgroup;
 mod channel;
 mod container;
 pub mod devices;
 pub mod error;
 pub mod helper;
+pub mod hooks;
 pub mod launch;
 mod plan;
 
-pub use devices::{DeviceKind, DeviceRules, Rule};
+pub use devices::{DeviceKind, DeviceRules, OrderedRule, Rule};
 pub use error::{StartError, Step};
 pub use launch::{Exec, Launch, Started, Stdio, TerminalSize, User, exec, start};

@@ -8,7 +8,9 @@
 //! | [`schema`] | the types, one table of the file each |
 //! | [`parse`] | text to [`Service`], errors with line and key |
 //! | [`validate`] | checks between keys |
+//! | [`confinement`] | what a service can reach, as data and as a report |
 
+pub mod confinement;
 pub mod parse;
 pub mod schema;
 pub mod validate;

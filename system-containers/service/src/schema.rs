@@ -336,9 +336,15 @@ pub struct Limits {
     /// `memory.low`: protected from reclaim.
     #[serde(default)]
     pub memory_low: Option<String>,
+    /// In place of `memory-max`: so much of the machine's memory stays for everybody else; at most half of it.
+    #[serde(default)]
+    pub memory_spare: Option<String>,
     /// `pids.max`.
     #[serde(default)]
     pub pids_max: Option<u64>,
+    /// In place of `pids-max`: so many of the kernel's `threads-max` stay for everybody else; at most half of them.
+    #[serde(default)]
+    pub pids_spare: Option<u64>,
     /// `cpu.weight`, 1 to 10000, default 100.
     #[serde(default)]
     pub cpu_weight: Option<u64>,

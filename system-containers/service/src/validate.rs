@@ -84,12 +84,20 @@ pub fn validate(service: &Service) -> Vec<Problem> {
         ("memory-max", &service.limits.memory_max),
         ("memory-high", &service.limits.memory_high),
         ("memory-low", &service.limits.memory_low),
+        ("memory-spare", &service.limits.memory_spare),
     ] {
         if let Some(text) = size {
             if parse_size(text).is_none() {
                 report(format!("limits.{key}"), format!("\"{text}\" is no size such as \"64M\""));
             }
         }
+    }
+    let limits = &service.limits;
+    if limits.memory_max.is_some() && limits.memory_spare.is_some() {
+        report("limits.memory-spare".into(), "set either memory-max or memory-spare".into());
+    }
+    if limits.pids_max.is_some() && limits.pids_spare.is_some() {
+        report("limits.pids-spare".into(), "set either pids-max or pids-spare".into());
     }
     if let Some(ready) = &service.ready {
         if ready.notify == ready.probe.is_some() {

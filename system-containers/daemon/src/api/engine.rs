@@ -5,6 +5,7 @@ use super::model::engine::{Component, Info, Platform, Version};
 use super::route::{API_VERSION, MIN_API_VERSION};
 use crate::clock::WallTime;
 use crate::lifecycle::System;
+use crate::plan::facts;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 
@@ -55,7 +56,7 @@ pub fn info(system: &System) -> Info {
         os_type: "linux",
         architecture: rustix::system::uname().machine().to_string_lossy().into_owned(),
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
-        mem_total: memory_total(),
+        mem_total: facts::memory(),
         name: system.hostname.borrow().clone(),
         server_version: version,
         warnings: Vec::new(),
@@ -63,12 +64,6 @@ pub fn info(system: &System) -> Info {
         system_time: WallTime::now().rfc3339(),
         security_options: vec!["name=seccomp,profile=per-service", "name=cgroupns", "name=no-new-privileges"],
     }
-}
-
-/// Bytes of memory the machine has.
-pub fn memory_total() -> u64 {
-    let memory = rustix::system::sysinfo();
-    memory.totalram.saturating_mul(memory.mem_unit.into())
 }
 
 fn os_version(system: &System) -> String {

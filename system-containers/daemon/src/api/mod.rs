@@ -12,12 +12,13 @@
 //! | [`body`], [`error`] | answers |
 //! | [`model`], [`describe`] | JSON shapes, and services in them |
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
-//! | [`archive`], [`attach`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
+//! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
 //! | [`stream`] | hijacked connections and multiplexed frames |
 
 pub mod archive;
 pub mod attach;
 pub mod body;
+pub mod confinement;
 pub mod containers;
 pub mod describe;
 pub mod dispatch;

@@ -84,6 +84,8 @@ pub enum Route {
     Status,
     /// `GET /hull/logs`
     MergedLogs,
+    /// `GET /hull/confinement/{id}`
+    Confinement(String),
     /// `POST /hull/power`
     Power,
     /// Anything else.
@@ -139,6 +141,7 @@ impl Route {
             ["exec", id, "resize"] if post => Self::ExecResize((*id).into()),
             ["hull", "status"] if get => Self::Status,
             ["hull", "logs"] if get => Self::MergedLogs,
+            ["hull", "confinement", id] if get => Self::Confinement((*id).into()),
             ["hull", "power"] if post => Self::Power,
             _ => Self::Unsupported,
         }
@@ -172,6 +175,7 @@ mod tests {
             (Method::GET, "/images/hull/time:1/json", Route::ImageInspect("hull/time:1".into())),
             (Method::GET, "/v1.44/images/json", Route::Images),
             (Method::PUT, "/containers/time/archive", Route::ArchivePut("time".into())),
+            (Method::GET, "/hull/confinement/time", Route::Confinement("time".into())),
             (Method::GET, "/hull/power", Route::Unsupported),
             (Method::POST, "/containers/create", Route::Unsupported),
             (Method::GET, "/vx/version", Route::Unsupported),

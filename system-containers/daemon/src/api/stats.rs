@@ -72,7 +72,7 @@ fn sample(system: &System, name: &str, (preread, precpu_stats): (String, model::
         precpu_stats,
         memory_stats: model::Memory {
             usage: figures.memory.unwrap_or(0),
-            limit: figures.memory_max.unwrap_or_else(super::engine::memory_total),
+            limit: figures.memory_max.unwrap_or_else(crate::plan::facts::memory),
             stats: fs::read_to_string(path.join("memory.stat")).map(|text| keys(&text)).unwrap_or_default(),
         },
         blkio_stats: model::BlockIo {

@@ -32,7 +32,7 @@ pub fn pause(system: &System, name: &str) -> Result<(), PauseError> {
         Some((Phase::Started | Phase::Ready, true)) => return Err(PauseError::Paused(name.into())),
         _ => return Err(PauseError::NotRunning(name.into())),
     }
-    cgroup::freeze(&system.paths.cgroup.join(name), true)?;
+    cgroup::ask_freeze(&system.paths.cgroup.join(name), true)?;
     set(system, name, true);
     system.tell(name, "pause", &[]);
     Ok(())
@@ -57,7 +57,7 @@ pub fn unpause(system: &System, name: &str) -> Result<(), PauseError> {
 /// What the kernel said.
 pub fn resume(system: &System, name: &str) -> Result<(), CgroupError> {
     if system.with(name, |unit| unit.record.paused) == Some(true) {
-        cgroup::freeze(&system.paths.cgroup.join(name), false)?;
+        cgroup::ask_freeze(&system.paths.cgroup.join(name), false)?;
         set(system, name, false);
     }
     Ok(())

@@ -13,6 +13,10 @@ pub struct Facts {
     pub system_disk: BTreeSet<(u32, u32)>,
     /// Major number of `/dev/watchdogN`; `/dev/watchdog` itself is 10:130.
     pub watchdog_major: Option<u32>,
+    /// Memory of the machine in bytes.
+    pub memory: u64,
+    /// Processes and threads the kernel allows in all.
+    pub threads_max: u64,
 }
 
 impl Facts {
@@ -21,8 +25,21 @@ impl Facts {
         let disk = disk.and_then(|path| path.strip_prefix("/dev/"));
         let system_disk = disk.map(|name| disk_numbers(&Path::new("/sys/class/block").join(name))).unwrap_or_default();
         let majors = fs::read_to_string("/proc/devices").unwrap_or_default();
-        Self { hostname, system_disk, watchdog_major: character_major(&majors, "watchdog") }
+        let threads = fs::read_to_string("/proc/sys/kernel/threads-max").ok().and_then(|text| text.trim().parse().ok());
+        Self {
+            hostname,
+            system_disk,
+            watchdog_major: character_major(&majors, "watchdog"),
+            memory: memory(),
+            threads_max: threads.unwrap_or(u64::MAX),
+        }
     }
+}
+
+/// Memory of the machine in bytes; sysinfo(2).
+pub fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
 fn disk_numbers(folder: &Path) -> BTreeSet<(u32, u32)> {

@@ -91,7 +91,7 @@ pub fn plan(name: &str, service: &Service, paths: &Paths, facts: &Facts) -> Plan
             devices: devices::rules(&service.security.devices, facts),
             delegate: service.security.delegate,
         },
-        limits: limits(service),
+        limits: limits(service, facts),
         sources,
     }
 }
@@ -146,13 +146,16 @@ fn seccomp(name: &str, service: &Service, paths: &Paths) -> Option<PathBuf> {
     (!service.security.seccomp.is_empty()).then(|| paths.definition(name).join("seccomp.bpf"))
 }
 
-fn limits(service: &Service) -> cgroup::Limits {
+fn limits(service: &Service, facts: &Facts) -> cgroup::Limits {
     let size = |text: &Option<String>| text.as_deref().and_then(parse_size);
+    // On a machine too small for what is to be spared, the service still gets half of it.
+    let without = |all: u64, spare: u64| all.saturating_sub(spare).max(all / 2);
     cgroup::Limits {
-        memory_max: size(&service.limits.memory_max),
+        memory_max: size(&service.limits.memory_max)
+            .or_else(|| Some(without(facts.memory, size(&service.limits.memory_spare)?))),
         memory_high: size(&service.limits.memory_high),
         memory_low: size(&service.limits.memory_low),
-        pids_max: service.limits.pids_max,
+        pids_max: service.limits.pids_max.or_else(|| Some(without(facts.threads_max, service.limits.pids_spare?))),
         cpu_weight: service.limits.startup_cpu_weight.or(service.limits.cpu_weight),
     }
 }

@@ -8,7 +8,13 @@ fn service(text: &str) -> Service {
 }
 
 fn facts() -> Facts {
-    Facts { hostname: "box".into(), system_disk: [(254, 0), (254, 1)].into(), watchdog_major: Some(247) }
+    Facts {
+        hostname: "box".into(),
+        system_disk: [(254, 0), (254, 1)].into(),
+        watchdog_major: Some(247),
+        memory: 1 << 30,
+        threads_max: 8000,
+    }
 }
 
 /// Compares with `testdata/plan/<name>.json`; `UPDATE_GOLDEN=1` writes it.
@@ -37,6 +43,18 @@ fn a_minimal_service_gets_nothing_it_did_not_ask_for() {
     assert_eq!(plan.launch.devices, hull_runtime::DeviceRules::default());
     assert!(plan.sources.is_empty());
     assert_eq!(plan.limits, cgroup::Limits::default());
+}
+
+#[test]
+fn what_is_spared_depends_on_the_machine() {
+    let text = include_str!("../../testdata/plan/minimal.toml").to_owned();
+    let limits = |memory: &str, pids: u32| {
+        let text = format!("{text}\n[limits]\nmemory-spare = \"{memory}\"\npids-spare = {pids}\n");
+        let limits = plan("t", &service(&text), &Paths::machine(), &facts()).limits;
+        (limits.memory_max.unwrap(), limits.pids_max.unwrap())
+    };
+    assert_eq!(limits("128M", 1024), ((1 << 30) - (128 << 20), 8000 - 1024));
+    assert_eq!(limits("4G", 9000), (1 << 29, 4000));
 }
 
 #[test]
@@ -92,5 +110,36 @@ fn readiness_by_notification() {
         (one("") + two + "ready = { path = \"/x\" }\n", true),
     ] {
         assert_eq!(notifies(&service(&text)), expected, "{text}");
+    }
+}
+
+/// The report is made from the definition alone; what the runtime is told must not go beyond it.
+#[test]
+fn every_writable_mount_is_in_the_report_on_confinement() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+    let services = crate::definition::load::load(&folder).unwrap().services;
+    for (name, service) in &services {
+        let report = hull_service::confinement::Confinement::of(name, service, &[]);
+        let launch = plan(name, service, &Paths::machine(), &facts()).launch;
+        let mut mounted = Vec::new();
+        for mount in launch.spec.mounts().iter().flatten() {
+            let options = mount.options().clone().unwrap_or_default();
+            let last = options.iter().rev().find(|option| matches!(option.as_str(), "ro" | "rw"));
+            let target = mount.destination().to_str().unwrap();
+            if last.is_none_or(|option| option == "rw") && target != "/sys" {
+                mounted.push(target.to_owned());
+                let source = mount.source().as_ref().filter(|_| mount.typ().as_deref() == Some("bind"));
+                let reported = report.writable.iter().find(|one| one.path == target);
+                assert!(reported.is_some(), "{name}: {target} is writable");
+                if let Some(source) = source {
+                    assert_eq!(reported.and_then(|one| one.source.as_deref()), source.to_str(), "{name}: {target}");
+                }
+            }
+        }
+        let beyond = |one: &&hull_service::confinement::Writable| one.source.is_some() && !mounted.contains(&one.path);
+        assert_eq!(report.writable.iter().find(beyond), None, "{name}");
+        let sys_writable =
+            launch.spec.mounts().iter().flatten().any(|mount| mount.destination() == std::path::Path::new("/sys"));
+        assert_eq!(report.sys_writable, sys_writable, "{name}");
     }
 }

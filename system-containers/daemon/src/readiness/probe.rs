@@ -2,10 +2,12 @@
 //!
 //! `exec` probes are run by the supervisor, which owns processes.
 
+use hull_sys::walk::walk;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::process::Pid;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -16,7 +18,7 @@ const MAX_HEAD: usize = 512;
 pub fn in_root(init: Pid, path: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open(format!("/proc/{}/root", init.as_raw_nonzero()), flags, Mode::empty())?;
-    Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?)
+    Ok(walk(&root, Path::new(path), flags, ResolveFlags::IN_ROOT)?)
 }
 
 /// Passes when the path exists.

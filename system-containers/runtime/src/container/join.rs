@@ -3,25 +3,19 @@
 //! The helper joins before it forks, so the new process never has the host's root or mounts, which the container could
 //! reach through `/proc/<pid>/root`; and it is not dumpable until execve, so it cannot be traced either.
 
-use super::{Made, of_io, open_cgroup, process, read_filter, spawn};
+use super::terminal::{self, Terminal};
+use super::{Made, of_io, open_cgroup, paths, process, read_filter, spawn};
 use crate::error::{StartError, Step};
-use crate::launch::TerminalSize;
 use crate::plan;
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{
-    DumpableBehavior, Gid, Pid, PidfdFlags, Uid, ioctl_tiocsctty, pidfd_open, set_dumpable_behavior,
-};
-use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, ioctl_tiocsctty, pidfd_open, set_dumpable_behavior};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use std::fs::File;
 use std::io::ErrorKind;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-
-/// The multiplexer of the container's own devpts.
-const PTMX: &str = "/dev/pts/ptmx";
 
 /// Starts a process in a running container.
 pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
@@ -40,16 +34,32 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at_init)?;
     // Not yet the cgroup namespace: where it is a delegation boundary (mount option nsdelegate), nobody inside may place
     // a process that comes from outside.
-    let namespaces = ThreadNameSpaceType::MOUNT
+    let foreign_user = is_foreign(plan.init, "user").map_err(|error| at_init(of_io(&error)))?;
+    // Opened now: the right to place processes is that of the opener.
+    let place = foreign_user.then(|| File::options().write(true).open(plan.cgroup.join("cgroup.procs"))).transpose();
+    let place = place.map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
+    let mut namespaces = ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::PROCESS_ID
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::NETWORK;
+    // Joined only when it is another: in a user namespace the right to join the host's is gone.
+    if is_foreign(plan.init, "time_for_children").map_err(|error| at_init(of_io(&error)))? {
+        namespaces |= ThreadNameSpaceType::TIME;
+    }
+    if foreign_user {
+        namespaces |= ThreadNameSpaceType::USER;
+    }
+    // Inherited by the process: in a user namespace it could not raise them, and /proc is still the host's.
+    process::set_limits(&plan.process)?;
     move_into_thread_name_spaces(init.as_fd(), namespaces).map_err(at_init)?;
 
-    let terminal = plan.tty.then(|| terminal(plan.size, plan.process.uid)).transpose();
-    let terminal = terminal.map_err(|errno| StartError::at(Step::Terminal, PTMX, errno))?;
-    let (pid, pidfd) = spawn(CloneFlags::empty(), cgroup.as_fd(), || {
+    let terminal = plan.tty.then(|| terminal::open(plan.size, plan.process.uid)).transpose()?;
+    let (pid, pidfd) = spawn(CloneFlags::empty(), cgroup, !foreign_user, || {
+        if let Some(mut place) = place {
+            // 0 is the writer itself.
+            place.write_all(b"0").map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
+        }
         move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::CONTROL_GROUP).map_err(at_init)?;
         match &terminal {
             None => process::begin(streams.each_ref().map(AsFd::as_fd))?,
@@ -63,30 +73,17 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     Ok(Made { pid, pidfd, terminal: terminal.map(|terminal| terminal.master) })
 }
 
+/// Whether the container has a namespace of this kind of its own; joining one's own user namespace is refused by the
+/// kernel.
+fn is_foreign(init: i32, kind: &str) -> std::io::Result<bool> {
+    Ok(std::fs::read_link(format!("/proc/{init}/ns/{kind}"))? != std::fs::read_link(format!("/proc/self/ns/{kind}"))?)
+}
+
 /// Takes over the container's OOM score, which the new process inherits; the caller's own may protect it far better.
 fn take_oom_score(init: i32) -> std::io::Result<()> {
     let score = std::fs::read(format!("/proc/{init}/oom_score_adj"))?;
     if score != std::fs::read("/proc/self/oom_score_adj")? {
-        std::fs::write("/proc/self/oom_score_adj", score)?;
+        paths::write_procfs(Path::new("/proc/self/oom_score_adj"), &score)?;
     }
     Ok(())
-}
-
-struct Terminal {
-    master: OwnedFd,
-    slave: OwnedFd,
-}
-
-/// A new pseudo-terminal. The slave is opened through the master, so no name in the container is trusted.
-fn terminal(size: Option<TerminalSize>, uid: u32) -> Result<Terminal, Errno> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let master = rustix::fs::open(PTMX, flags, Mode::empty())?;
-    unlockpt(&master)?;
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let slave = ioctl_tiocgptpeer(&master, flags)?;
-    rustix::fs::fchown(&slave, Some(Uid::from_raw(uid)), None::<Gid>)?;
-    if let Some(TerminalSize { rows, columns }) = size {
-        tcsetwinsize(&master, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
-    }
-    Ok(Terminal { master, slave })
 }

@@ -4,21 +4,36 @@
 //! |---|---|---|
 //! | `mod.rs` | helper | cgroup, filter file, device program, clone; takes errors back from the child |
 //! | `sources.rs` | helper, host's mount namespace | opens what comes from the host: root, binds, overlays |
+//! | `idmap.rs` | helper | idmapped mounts |
+//! | `create.rs` | both | a bundle's container, up to the wait for start |
+//! | `sync.rs` | both | their conversation meanwhile |
+//! | `terminal.rs` | both | pseudo-terminals |
 //! | `join.rs` | helper | namespaces and terminal of a running container |
 //! | `root.rs` | child | the new root and its mounts |
+//! | `paths.rs` | child | finds files of the container without being led out of it |
 //! | `dev.rs` | child | nodes and links of a private `/dev` |
 //! | `hide.rs` | child | masked and read-only paths |
+//! | `home.rs` | child | the user's home directory |
 //! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
 
+mod create;
 mod dev;
 mod hide;
+mod home;
+mod idmap;
 mod join;
+mod paths;
 mod process;
 mod root;
 mod sources;
+mod sync;
+mod terminal;
 
+pub(crate) use create::create;
 pub(crate) use join::exec;
+pub(crate) use terminal::Console;
 
+use crate::devices::{self, OrderedRule};
 use crate::error::{StartError, Step};
 use crate::plan;
 use hull_sys::clone::{Forked, fork};
@@ -50,7 +65,7 @@ pub(crate) fn start(plan: &plan::Container, streams: [OwnedFd; 3]) -> Result<Mad
     let mut namespaces =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     namespaces.set(CloneFlags::CLONE_NEWNET, plan.own_network);
-    let (pid, pidfd) = spawn(namespaces, cgroup.as_fd(), || inside(plan, sources, &streams, filter.as_ref()))?;
+    let (pid, pidfd) = spawn(namespaces, cgroup, true, || inside(plan, sources, &streams, filter.as_ref()))?;
     Ok(Made { pid, pidfd, terminal: None })
 }
 
@@ -65,13 +80,14 @@ fn inside(
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     process::begin(streams.each_ref().map(AsFd::as_fd))?;
     process::set_limits(&plan.process)?;
-    root::enter(plan, sources)?;
+    let mounted = root::place(plan, sources)?;
+    root::enter(plan, mounted)?;
     set_names(plan)?;
     if plan.own_network {
         hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
     }
     for (file, value) in &plan.sysctl {
-        std::fs::write(file, value).map_err(|error| StartError::at(Step::Sysctl, file, of_io(&error)))?;
+        paths::write_procfs(file, value.as_bytes()).map_err(|errno| StartError::at(Step::Sysctl, file, errno))?;
     }
     hide::mask(&plan.masked)?;
     hide::make_read_only(&plan.readonly)?;
@@ -87,18 +103,21 @@ fn set_names(plan: &plan::Container) -> Result<(), StartError> {
     set(&plan.domainname, rustix::system::setdomainname)
 }
 
-/// Forks a child into `cgroup` that does `body`; returns once the child has executed its program.
+/// Forks a child, `placed` into `cgroup`, that does `body`; returns once the child has executed its program.
 fn spawn(
     namespaces: CloneFlags,
-    cgroup: BorrowedFd<'_>,
+    cgroup: OwnedFd,
+    placed: bool,
     body: impl FnOnce() -> Result<Infallible, StartError>,
 ) -> Result<(i32, OwnedFd), StartError> {
     let failed = |errno| StartError::of(Step::Clone, errno);
     // Close-on-exec: execve closes the child's end, so the end of file means success.
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed)?;
-    match fork(namespaces, Some(cgroup)).map_err(|error| failed(of_io(&error)))? {
+    match fork(namespaces, placed.then(|| cgroup.as_fd())).map_err(|error| failed(of_io(&error)))? {
         Forked::Child => {
             drop(reader);
+            // A directory of the host, with the whole hierarchy above it: the container must not find it open here.
+            drop(cgroup);
             let Err(error) = body();
             std::process::exit(i32::from(report(writer, &error).is_err()) + 1);
         }
@@ -130,6 +149,9 @@ fn open_cgroup(path: &Path) -> Result<OwnedFd, StartError> {
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| StartError::at(Step::Cgroup, path, errno))
 }
 
+/// clone3 flag of time namespaces (linux/sched.h), which nix does not name.
+const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
+
 fn attach_devices(cgroup: BorrowedFd<'_>, plan: &plan::Container) -> Result<(), StartError> {
     let program = hull_sys::bpf::load_device_program(&plan.device_program);
     program
@@ -137,8 +159,17 @@ fn attach_devices(cgroup: BorrowedFd<'_>, plan: &plan::Container) -> Result<(), 
         .map_err(|error| StartError::at(Step::DeviceProgram, &plan.cgroup, of_io(&error)))
 }
 
+/// Puts a program of these rules in the place of the cgroup's.
+pub(crate) fn replace_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartError> {
+    let directory = open_cgroup(cgroup)?;
+    let program = hull_sys::bpf::load_device_program(&devices::compile_ordered(rules));
+    program
+        .and_then(|program| hull_sys::bpf::replace_device_program(directory.as_fd(), program.as_fd()))
+        .map_err(|error| StartError::at(Step::DeviceProgram, cgroup, of_io(&error)))
+}
+
 /// The error number of a standard library error; those without one come from data that cannot be right.
-fn of_io(error: &std::io::Error) -> Errno {
+pub(crate) fn of_io(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::INVAL)
 }
 

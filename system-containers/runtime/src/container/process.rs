@@ -7,19 +7,23 @@
 //! user 0 gets exactly inheritable | bounding, every other user exactly the ambient set ("Transformation of capabilities
 //! during execve()", capabilities(7)), which are the sets a plan without it leads to anyway.
 
+use super::terminal::{self, Console};
+use super::{home, paths};
 use crate::error::{StartError, Step};
-use crate::plan::{CapabilityMasks, Process};
+use crate::launch::TerminalSize;
+use crate::plan::{CapabilityMasks, Process, Scheduling};
 use hull_sys::clone::reset_signals;
+use hull_sys::schedule;
 use hull_sys::seccomp::Filter;
 use oci_spec::runtime::PosixRlimitType;
 use rustix::fs::{Access, AtFlags, CWD, Mode, accessat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid, prlimit, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use rustix::{process, stdio, thread};
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 /// Where a program name without `/` is looked up when the environment has no `PATH`.
@@ -52,15 +56,80 @@ pub(super) fn set_limits(plan: &Process) -> Result<(), StartError> {
             .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
     }
     let Some(score) = plan.oom_score_adj else { return Ok(()) };
-    std::fs::write("/proc/self/oom_score_adj", score.to_string())
+    paths::write_procfs(Path::new("/proc/self/oom_score_adj"), score.to_string().as_bytes())
+        .map_err(|errno| StartError::at(Step::Limits, "oom_score_adj", errno))
+}
+
+/// Sets the same of another process, from outside the user namespace it may be in.
+pub(super) fn set_limits_of(plan: &Process, pid: i32) -> Result<(), StartError> {
+    for limit in &plan.rlimits {
+        let value = |value: u64| (value != u64::MAX).then_some(value);
+        let rlimit = Rlimit { current: value(limit.soft), maximum: value(limit.hard) };
+        prlimit(Pid::from_raw(pid), resource(limit.kind), rlimit)
+            .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
+    }
+    let Some(score) = plan.oom_score_adj else { return Ok(()) };
+    std::fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
         .map_err(|error| StartError::at(Step::Limits, "oom_score_adj", super::of_io(&error)))
+}
+
+/// Gives the process a terminal of its own, whose master goes to `console`.
+pub(super) fn take_terminal(
+    size: Option<TerminalSize>,
+    uid: u32,
+    console: Option<Console<'_>>,
+) -> Result<(), StartError> {
+    let terminal = terminal::open(size, uid)?;
+    terminal::bind_console(&terminal)?;
+    let console = console.ok_or_else(|| StartError::at(Step::Terminal, "console socket", Errno::BADF))?;
+    console.send(terminal.master.as_fd())?;
+    let steps = || {
+        process::ioctl_tiocsctty(&terminal.slave)?;
+        stdio::dup2_stdin(&terminal.slave)?;
+        stdio::dup2_stdout(&terminal.slave)?;
+        stdio::dup2_stderr(&terminal.slave)
+    };
+    steps().map_err(|errno| StartError::of(Step::Terminal, errno))
+}
+
+/// Sets the execution domain.
+pub(super) fn set_personality(persona: Option<i32>) -> Result<(), StartError> {
+    let Some(persona) = persona else { return Ok(()) };
+    let persona = nix::sys::personality::Persona::from_bits_retain(persona);
+    let set = nix::sys::personality::set(persona);
+    set.map(drop).map_err(|errno| StartError::at(Step::Scheduling, "personality", super::of_nix(errno)))
+}
+
+/// CPU and I/O scheduling, while the process still has the capabilities for it.
+fn set_scheduling(plan: &Process) -> Result<(), StartError> {
+    let failed = |what: &str, error: &std::io::Error| StartError::at(Step::Scheduling, what, super::of_io(error));
+    if let Some(Scheduling { policy, flags, nice, priority, runtime, deadline, period }) = plan.scheduling {
+        let asked = schedule::Scheduling { policy, flags, nice, priority, runtime, deadline, period };
+        schedule::set_scheduling(&asked).map_err(|error| failed("process.scheduler", &error))?;
+    }
+    if let Some((class, level)) = plan.io_priority {
+        schedule::set_io_priority(class, level).map_err(|error| failed("process.ioPriority", &error))?;
+    }
+    Ok(())
 }
 
 /// Becomes the planned user and executes the planned program; returns only to report an error.
 pub(super) fn run(plan: &Process, filter: Option<&Filter>) -> Result<Infallible, StartError> {
+    run_after(plan, filter, || Ok(()))
+}
+
+/// Like [`run`], with `wait` called when nothing is left to do but to install the filter and to execute.
+pub(super) fn run_after(
+    plan: &Process,
+    filter: Option<&Filter>,
+    wait: impl FnOnce() -> Result<(), StartError>,
+) -> Result<Infallible, StartError> {
+    set_scheduling(plan)?;
     let keep = if filter.is_some() && !plan.no_new_privs { CapabilitySet::SYS_ADMIN } else { CapabilitySet::empty() };
     become_user(plan, keep).map_err(|errno| StartError::of(Step::Credentials, errno))?;
-    process::chdir(&plan.cwd).map_err(|errno| StartError::at(Step::WorkingDirectory, &plan.cwd, errno))?;
+    // As the planned user, who may not be allowed to enter what root may.
+    let entered = paths::find_directory(&plan.cwd).and_then(process::fchdir);
+    entered.map_err(|errno| StartError::at(Step::WorkingDirectory, &plan.cwd, errno))?;
     process::umask(Mode::from_raw_mode(plan.umask));
     set_parent_process_death_signal(None).map_err(|errno| StartError::of(Step::Streams, errno))?;
     reset_signals().map_err(|error| StartError::of(Step::Streams, super::of_io(&error)))?;
@@ -70,11 +139,15 @@ pub(super) fn run(plan: &Process, filter: Option<&Filter>) -> Result<Infallible,
     let at_program = |errno| StartError::at(Step::Program, &program, errno);
     let path = c_string(program.as_os_str().as_encoded_bytes()).map_err(at_program)?;
     let args = c_strings(&plan.args).map_err(at_program)?;
-    let env = c_strings(&plan.env).map_err(at_program)?;
+    let mut env = c_strings(&plan.env).map_err(at_program)?;
+    if plan.with_home && !plan.env.iter().any(|entry| entry.starts_with("HOME=")) {
+        env.push(c_string(format!("HOME={}", home::of(plan.uid)).as_bytes()).map_err(at_program)?);
+    }
 
     if plan.no_new_privs {
         thread::set_no_new_privs(true).map_err(|errno| StartError::of(Step::Seccomp, errno))?;
     }
+    wait()?;
     if let Some(filter) = filter {
         filter.install().map_err(|error| StartError::of(Step::Seccomp, super::of_io(&error)))?;
     }

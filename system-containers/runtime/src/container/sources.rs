@@ -4,10 +4,12 @@
 //! into the container later, a `shared` bind is therefore a peer of the host's mount and of every other container's bind
 //! of it; from inside the container's own namespace it would only be a peer of that namespace's copy.
 
+use super::idmap;
 use crate::error::{StartError, Step};
-use crate::plan::{Container, Mount, Propagation, What};
-use hull_sys::mount::{Propagation as SysPropagation, set_attributes};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use crate::plan::{Container, Extras, Mount, Node, Propagation, What};
+use hull_sys::mount::{Propagation as SysPropagation, set_attributes, set_attributes_of_one};
+use hull_sys::walk::walk;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
@@ -22,6 +24,8 @@ pub(super) struct Sources {
     pub(super) root: OwnedFd,
     /// In the order of the plan's mounts; `None` for those made in the container.
     pub(super) mounts: Vec<Option<Source>>,
+    /// In a user namespace, where no nodes can be made: the host's, in the order of the plan's.
+    pub(super) nodes: Option<Vec<Source>>,
 }
 
 /// One detached mount.
@@ -34,13 +38,28 @@ pub(super) struct Source {
 
 /// Opens all sources of a plan.
 pub(super) fn open(plan: &Container) -> Result<Sources, StartError> {
-    let root = root(&plan.rootfs).map_err(|errno| StartError::at(Step::Root, &plan.rootfs, errno))?;
+    let extras = plan.extras.as_ref();
+    let root = root(&plan.rootfs, extras).map_err(|errno| StartError::at(Step::Root, &plan.rootfs, errno))?;
     let mounts = plan.mounts.iter().map(|mount| source(mount, &plan.rootfs)).collect::<Result<_, _>>()?;
-    Ok(Sources { root, mounts })
+    let node = |node: &Node| {
+        bind(&node.path, false, Propagation::Private, MountAttrFlags::empty(), MountAttrFlags::empty())
+            .map_err(|errno| StartError::at(Step::MountSource, &node.path, errno))
+    };
+    let nodes = extras.filter(|extras| extras.mappings.is_some() && !extras.foreign_dev);
+    let nodes = nodes.map(|_| plan.nodes.iter().map(node).collect()).transpose()?;
+    Ok(Sources { root, mounts, nodes })
 }
 
-/// The root file system: a read-only private mount of the directory, without what may be mounted below it.
-fn root(path: &Path) -> Result<OwnedFd, Errno> {
+/// The root file system: a private mount of the directory, for system services read-only and without what may be mounted
+/// below it.
+fn root(path: &Path, extras: Option<&Extras>) -> Result<OwnedFd, Errno> {
+    if extras.is_some() {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(CWD, path, flags)?;
+        // Slave until the container's propagation is set: it may ask for that.
+        set(tree.as_fd(), MountAttrFlags::empty(), SysPropagation::Slave)?;
+        return Ok(tree);
+    }
     let tree = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV;
     set(tree.as_fd(), attributes, SysPropagation::Private)?;
@@ -51,9 +70,16 @@ fn source(mount: &Mount, rootfs: &Path) -> Result<Option<Source>, StartError> {
     let attributes = MountAttrFlags::from_bits_retain(mount.attributes);
     match &mount.what {
         What::New { .. } | What::Dev { .. } => Ok(None),
-        What::Bind { source, recursive, propagation } => bind(source, *recursive, *propagation, attributes)
-            .map(Some)
-            .map_err(|errno| StartError::at(Step::MountSource, source, errno)),
+        What::Bind { source, recursive, propagation } => {
+            let tree_attributes = MountAttrFlags::from_bits_retain(mount.tree_attributes);
+            let bound = bind(source, *recursive, *propagation, tree_attributes, attributes)
+                .map_err(|errno| StartError::at(Step::MountSource, source, errno))?;
+            if let Some(mapped) = &mount.mapped {
+                idmap::apply(bound.tree.as_fd(), mapped)
+                    .map_err(|error| StartError::at(Step::IdMapping, source, super::of_io(&error)))?;
+            }
+            Ok(Some(bound))
+        }
         What::Overlay { lower, upper, work, data } => {
             let lower = match lower {
                 Some(lower) => lower.clone(),
@@ -67,25 +93,36 @@ fn source(mount: &Mount, rootfs: &Path) -> Result<Option<Source>, StartError> {
                 options.push((key.to_owned(), Some(layer.to_string_lossy().into_owned())));
             }
             options.extend(data.iter().cloned());
-            let tree = new_file_system("overlay", &options, attributes)
+            let tree = new_file_system("overlay", "overlay", &options, attributes)
                 .map_err(|errno| StartError::at(Step::Mount, &mount.target, errno))?;
             Ok(Some(Source { tree, directory: true }))
         }
     }
 }
 
-fn bind(source: &Path, recursive: bool, propagation: Propagation, attributes: MountAttrFlags) -> Result<Source, Errno> {
+fn bind(
+    source: &Path,
+    recursive: bool,
+    propagation: Propagation,
+    tree_attributes: MountAttrFlags,
+    attributes: MountAttrFlags,
+) -> Result<Source, Errno> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     let tree = open_tree(CWD, source, flags)?;
     let directory = FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode) == FileType::Directory;
-    let propagation = match propagation {
+    set(tree.as_fd(), tree_attributes, system_propagation(propagation))?;
+    set_attributes_of_one(tree.as_fd(), attributes).map_err(|error| super::of_io(&error))?;
+    Ok(Source { tree, directory })
+}
+
+pub(super) fn system_propagation(propagation: Propagation) -> SysPropagation {
+    match propagation {
         Propagation::Private => SysPropagation::Private,
         Propagation::Slave => SysPropagation::Slave,
         Propagation::Shared => SysPropagation::Shared,
-    };
-    set(tree.as_fd(), attributes, propagation)?;
-    Ok(Source { tree, directory })
+        Propagation::Unbindable => SysPropagation::Unbindable,
+    }
 }
 
 fn set(tree: BorrowedFd<'_>, attributes: MountAttrFlags, propagation: SysPropagation) -> Result<(), Errno> {
@@ -97,7 +134,7 @@ fn within(rootfs: &Path, target: &Path) -> Result<PathBuf, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Not the detached root: the path of what is found there would begin at that mount.
     let root = rustix::fs::open(rootfs, flags, Mode::empty())?;
-    let found = openat2(root, target, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    let found = walk(root, target, flags, ResolveFlags::IN_ROOT)?;
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
     std::fs::read_link(link).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
@@ -109,11 +146,12 @@ fn relative(target: &Path) -> &Path {
 /// A new instance of a file system as a detached mount.
 pub(super) fn new_file_system(
     kind: &str,
+    source: &str,
     data: &[(String, Option<String>)],
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Errno> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&context, "source", kind)?;
+    fsconfig_set_string(&context, "source", source)?;
     for (key, value) in data {
         match value {
             Some(value) => fsconfig_set_string(&context, key, value)?,

@@ -3,19 +3,22 @@
 //! | file | plans |
 //! |---|---|
 //! | `mod.rs` | the whole container: namespaces, names, kernel parameters, hidden paths |
+//! | `bundle.rs` | what only an OCI bundle asks for |
 //! | `mounts.rs` | the mount list: standard mounts, then those of the specification |
 //! | `options.rs` | mount options |
 //! | `nodes.rs` | `/dev`: nodes and links |
 //! | `process.rs` | user, capabilities, limits of a process |
 
+mod bundle;
 mod mounts;
 mod nodes;
 mod options;
 mod process;
 
-pub(crate) use mounts::{Mount, Propagation, What};
+pub(crate) use bundle::{Extras, Mappings, of_bundle};
+pub(crate) use mounts::{Mapped, Mount, Propagation, What};
 pub(crate) use nodes::{Node, STANDARD_LINKS};
-pub(crate) use process::{CapabilityMasks, Process};
+pub(crate) use process::{CapabilityMasks, Process, Scheduling};
 
 use crate::devices;
 use crate::error::{StartError, Step};
@@ -45,6 +48,8 @@ pub(crate) struct Container {
     pub(crate) masked: Vec<PathBuf>,
     pub(crate) readonly: Vec<PathBuf>,
     pub(crate) process: Process,
+    /// `None` for a system service.
+    pub(crate) extras: Option<Extras>,
 }
 
 /// Everything needed to start a process in a running container.
@@ -81,6 +86,7 @@ pub(crate) fn of_launch(launch: &Launch) -> Result<Container, StartError> {
         masked: linux.masked_paths().iter().flatten().map(PathBuf::from).collect(),
         readonly: linux.readonly_paths().iter().flatten().map(PathBuf::from).collect(),
         process: process::of_spec(process)?,
+        extras: None,
     })
 }
 
@@ -94,6 +100,21 @@ pub(crate) fn of_exec(exec: &launch::Exec) -> Result<Exec, StartError> {
         size: exec.size,
         process: process::of_exec(exec)?,
     })
+}
+
+/// Plans a further process from the specification's own form; streams only.
+pub(crate) fn of_process(
+    init: i32,
+    cgroup: PathBuf,
+    seccomp: Option<PathBuf>,
+    process: &oci_spec::runtime::Process,
+) -> Result<Exec, StartError> {
+    bundle::refuse_of_process(process)?;
+    let size = process.console_size().and_then(|size| {
+        Some(TerminalSize { rows: size.height().try_into().ok()?, columns: size.width().try_into().ok()? })
+    });
+    let tty = process.terminal() == Some(true);
+    Ok(Exec { init, cgroup, seccomp, tty, size, process: process::of_bundle(process)? })
 }
 
 /// The error for a field this runtime does not honour.

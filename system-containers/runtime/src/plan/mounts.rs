@@ -13,7 +13,7 @@
 //! | `/run` | tmpfs | nosuid nodev |
 //! | `/tmp` | tmpfs | nosuid nodev |
 
-use super::{options, unsupported};
+use super::{Mappings, options, unsupported};
 use crate::error::{StartError, Step};
 use crate::launch::Launch;
 use oci_spec::runtime;
@@ -27,8 +27,20 @@ pub(crate) struct Mount {
     /// Absolute path in the container.
     pub(crate) target: PathBuf,
     pub(crate) what: What,
-    /// `MOUNT_ATTR_*` bits.
+    /// `MOUNT_ATTR_*` bits of the mount itself.
     pub(crate) attributes: u32,
+    /// `MOUNT_ATTR_*` bits of a bind mount and all below it.
+    pub(crate) tree_attributes: u32,
+    /// Of a bind mount: its files' owners are shown mapped.
+    pub(crate) mapped: Option<Mapped>,
+}
+
+/// An idmapped mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mapped {
+    pub(crate) ids: Mappings,
+    /// The mounts below as well.
+    pub(crate) recursive: bool,
 }
 
 /// What is mounted.
@@ -39,7 +51,7 @@ pub(crate) enum What {
     /// overlayfs, made in the host's mount namespace; without `lower` the root's own directory at the target.
     Overlay { lower: Option<PathBuf>, upper: PathBuf, work: PathBuf, data: Vec<(String, Option<String>)> },
     /// A new instance of a file system, made in the container's namespaces.
-    New { kind: String, data: Vec<(String, Option<String>)> },
+    New { kind: String, source: Option<PathBuf>, propagation: Option<Propagation>, data: Vec<(String, Option<String>)> },
     /// The private `/dev`: a tmpfs that gets nodes and links.
     Dev { data: Vec<(String, Option<String>)> },
 }
@@ -50,6 +62,7 @@ pub(crate) enum Propagation {
     Private,
     Slave,
     Shared,
+    Unbindable,
 }
 
 /// Type, path and options of the standard mounts. Sizes bound what a confused service can take from the machine's
@@ -81,15 +94,108 @@ pub(super) fn plan(specified: &[runtime::Mount], launch: &Launch) -> Result<Vec<
     STANDARD.into_iter().map(standard).chain(others.map(|mount| one(mount, launch.delegate))).collect()
 }
 
+/// Plans the mounts of an OCI bundle: those of the list, in its order, and no others. A file system may be of any type
+/// the kernel has; plain option words hold for the mount itself, words with `r` for those below it too.
+pub(super) fn plan_listed(specified: &[runtime::Mount], linux: &runtime::Linux) -> Result<Vec<Mount>, StartError> {
+    specified.iter().map(|mount| listed(mount, linux)).collect()
+}
+
+fn listed(mount: &runtime::Mount, linux: &runtime::Linux) -> Result<Mount, StartError> {
+    let target = mount.destination().clone();
+    let invalid = |errno| Err(StartError::at(Step::Specification, &target, errno));
+    let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+    if !target.is_absolute() || target == Path::new("/") || !target.components().all(plain) {
+        return invalid(Errno::INVAL);
+    }
+    let mut options = options::parse(mount.options().iter().flatten().map(String::as_str));
+    let mapped = mapped(mount, &mut options.data, linux)?;
+    if let Some((word, _)) = options.data.iter().find(|(word, _)| NOT_DONE.contains(&word.as_str())) {
+        return Err(unsupported(&format!("mounts {}: option {word}", target.display())));
+    }
+    let kind = mount.typ().as_deref().unwrap_or("none");
+    let what = if options.bind || kind == "bind" {
+        let Some(source) = mount.source().clone().filter(|source| source.is_absolute()) else {
+            return invalid(Errno::INVAL);
+        };
+        if let Some((word, _)) = options.data.first() {
+            return Err(unsupported(&format!("mounts {}: option {word} of a bind mount", target.display())));
+        }
+        let propagation = options.propagation.unwrap_or(Propagation::Private);
+        What::Bind { source, recursive: options.recursive, propagation }
+    } else {
+        let data = options.data;
+        match if kind == "cgroup" { "cgroup2" } else { kind } {
+            "none" => return invalid(Errno::NODEV),
+            "tmpfs" if target == Path::new("/dev") && options.propagation.is_none() => What::Dev { data },
+            kind => What::New {
+                kind: kind.to_owned(),
+                source: mount.source().clone(),
+                propagation: options.propagation,
+                data,
+            },
+        }
+    };
+    if hides_proc(&target, &what) {
+        return invalid(Errno::PERM);
+    }
+    if mapped.is_some() && !matches!(what, What::Bind { .. }) {
+        return Err(unsupported(&format!("mounts {}: idmap of what is no bind mount", target.display())));
+    }
+    let (attributes, tree_attributes) = (options.attributes, options.tree_attributes);
+    Ok(Mount { target, what, attributes, tree_attributes, mapped })
+}
+
+/// The words `idmap` and `ridmap`, and mappings of the mount or else of the container (specification, "Linux mount
+/// options").
+fn mapped(
+    mount: &runtime::Mount,
+    words: &mut Vec<(String, Option<String>)>,
+    linux: &runtime::Linux,
+) -> Result<Option<Mapped>, StartError> {
+    let asked = |word: &str| words.iter().any(|(have, _)| have == word);
+    let (plain, recursive) = (asked("idmap"), asked("ridmap"));
+    words.retain(|(word, _)| !["idmap", "ridmap"].contains(&word.as_str()));
+    let given = |list: &Option<Vec<runtime::LinuxIdMapping>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let own = given(mount.uid_mappings()) || given(mount.gid_mappings());
+    if !plain && !recursive && !own {
+        return Ok(None);
+    }
+    let (uid, gid) = if own {
+        (mount.uid_mappings().as_deref(), mount.gid_mappings().as_deref())
+    } else {
+        (linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref())
+    };
+    let missing = || unsupported(&format!("mounts {}: idmap without mappings", mount.destination().display()));
+    Ok(Some(Mapped { ids: Mappings::of(uid, gid).ok_or_else(missing)?, recursive }))
+}
+
+/// A directory in place of `/proc` could hold files that look like the kernel's to whoever masks, reads or writes them.
+fn hides_proc(target: &Path, what: &What) -> bool {
+    let genuine = match what {
+        What::New { kind, .. } => kind == "proc",
+        What::Bind { source, .. } => source == Path::new("/proc"),
+        What::Dev { .. } | What::Overlay { .. } => false,
+    };
+    target == Path::new("/proc") && !genuine
+}
+
+/// Option words that are not the kernel's but other runtimes'.
+const NOT_DONE: [&str; 3] = ["tmpcopyup", "copy-symlink", "src-nofollow"];
+
+fn refuse_mappings(mount: &runtime::Mount) -> Result<(), StartError> {
+    let mapped = mount.uid_mappings().as_ref().or(mount.gid_mappings().as_ref());
+    if mapped.is_some_and(|mappings| !mappings.is_empty()) {
+        return Err(unsupported("mounts.uidMappings"));
+    }
+    Ok(())
+}
+
 fn is_at(mount: &runtime::Mount, target: &str) -> bool {
     mount.destination() == Path::new(target)
 }
 
 fn one(mount: &runtime::Mount, delegate: bool) -> Result<Mount, StartError> {
-    let mapped = mount.uid_mappings().as_ref().or(mount.gid_mappings().as_ref());
-    if mapped.is_some_and(|mappings| !mappings.is_empty()) {
-        return Err(unsupported("mounts.uidMappings"));
-    }
+    refuse_mappings(mount)?;
     let options = mount.options().iter().flatten().map(String::as_str);
     let kind = mount.typ().as_deref().unwrap_or("bind");
     build(kind, mount.source().clone(), mount.destination().clone(), options, delegate)
@@ -133,11 +239,18 @@ fn build<'a>(
         let kind = if kind == "cgroup" { "cgroup2" } else { kind };
         match kind {
             "tmpfs" if target == Path::new("/dev") => What::Dev { data: options.data },
-            _ if NEW.contains(&kind) => What::New { kind: kind.to_owned(), data: options.data },
+            _ if NEW.contains(&kind) => {
+                What::New { kind: kind.to_owned(), source: None, propagation: None, data: options.data }
+            }
             _ => return invalid(Errno::NODEV),
         }
     };
-    Ok(Mount { target, what, attributes })
+    // For a system service every word holds for the whole tree of an `rbind`.
+    let tree_attributes = options.tree_attributes | attributes;
+    if hides_proc(&target, &what) {
+        return invalid(Errno::PERM);
+    }
+    Ok(Mount { target, what, attributes, tree_attributes, mapped: None })
 }
 
 #[cfg(test)]

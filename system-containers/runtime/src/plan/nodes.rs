@@ -55,7 +55,8 @@ fn node(device: &LinuxDevice) -> Result<Node, StartError> {
         LinuxDeviceType::C | LinuxDeviceType::U => false,
         _ => return Err(invalid()),
     };
-    if !device.path().starts_with("/dev") {
+    let climbs = device.path().components().any(|part| part == std::path::Component::ParentDir);
+    if !device.path().starts_with("/dev") || climbs {
         return Err(invalid());
     }
     Ok(Node {
@@ -90,6 +91,7 @@ mod tests {
     fn odd_nodes_are_refused() {
         for bad in [
             device("/etc/x", LinuxDeviceType::C, 1),
+            device("/dev/../etc/x", LinuxDeviceType::C, 1),
             device("/dev/x", LinuxDeviceType::C, -1),
             device("/dev/x", LinuxDeviceType::P, 0),
         ] {

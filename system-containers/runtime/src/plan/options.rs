@@ -8,6 +8,8 @@ use rustix::mount::MountAttrFlags as Attr;
 pub(super) struct Options {
     /// `MOUNT_ATTR_*` bits of `mount_setattr(2)`.
     pub(super) attributes: u32,
+    /// The same for the whole tree (`rro`, `rnosuid`, ...).
+    pub(super) tree_attributes: u32,
     /// `None` when not asked for.
     pub(super) propagation: Option<Propagation>,
     pub(super) bind: bool,
@@ -17,11 +19,32 @@ pub(super) struct Options {
     pub(super) data: Vec<(String, Option<String>)>,
 }
 
+/// Words that with an `r` before them hold for all mounts below as well (specification, "Linux mount options").
+const RECURSIVE: [&str; 16] = [
+    "ro",
+    "rw",
+    "nosuid",
+    "suid",
+    "nodev",
+    "dev",
+    "noexec",
+    "exec",
+    "nosymfollow",
+    "symfollow",
+    "noatime",
+    "atime",
+    "strictatime",
+    "relatime",
+    "nodiratime",
+    "diratime",
+];
+
 /// Sorts options; a later one overrides an earlier one of the same kind.
 pub(super) fn parse<'a>(options: impl IntoIterator<Item = &'a str>) -> Options {
     let mut parsed = Options::default();
     for option in options {
-        let (set, clear) = match option {
+        let whole_tree = option.strip_prefix('r').filter(|word| RECURSIVE.contains(word));
+        let (set, clear) = match whole_tree.unwrap_or(option) {
             "ro" => (Attr::MOUNT_ATTR_RDONLY, Attr::empty()),
             "rw" => (Attr::empty(), Attr::MOUNT_ATTR_RDONLY),
             "nosuid" => (Attr::MOUNT_ATTR_NOSUID, Attr::empty()),
@@ -34,13 +57,19 @@ pub(super) fn parse<'a>(options: impl IntoIterator<Item = &'a str>) -> Options {
             "noatime" => (Attr::MOUNT_ATTR_NOATIME, Attr::MOUNT_ATTR_STRICTATIME),
             "strictatime" => (Attr::MOUNT_ATTR_STRICTATIME, Attr::MOUNT_ATTR_NOATIME),
             // relatime is the zero value of the access-time field, and the kernel's default.
-            "relatime" => (Attr::empty(), Attr::MOUNT_ATTR_NOATIME | Attr::MOUNT_ATTR_STRICTATIME),
+            "relatime" | "nostrictatime" | "atime" => {
+                (Attr::empty(), Attr::MOUNT_ATTR_NOATIME | Attr::MOUNT_ATTR_STRICTATIME)
+            }
+            "nodiratime" => (Attr::MOUNT_ATTR_NODIRATIME, Attr::empty()),
+            "diratime" => (Attr::empty(), Attr::MOUNT_ATTR_NODIRATIME),
+            "symfollow" => (Attr::empty(), Attr::MOUNT_ATTR_NOSYMFOLLOW),
             other => {
                 parsed.take_other(other);
                 continue;
             }
         };
-        parsed.attributes = parsed.attributes & !clear.bits() | set.bits();
+        let bits = if whole_tree.is_some() { &mut parsed.tree_attributes } else { &mut parsed.attributes };
+        *bits = *bits & !clear.bits() | set.bits();
     }
     parsed
 }
@@ -52,6 +81,7 @@ impl Options {
             "rbind" | "recursive" => (self.bind, self.recursive) = (true, true),
             "private" | "rprivate" => self.propagation = Some(Propagation::Private),
             "slave" | "rslave" => self.propagation = Some(Propagation::Slave),
+            "unbindable" | "runbindable" => self.propagation = Some(Propagation::Unbindable),
             "shared" | "rshared" => self.propagation = Some(Propagation::Shared),
             // Words of fstab(5) and of old specifications that say what is so anyway.
             "defaults" | "newinstance" => {}

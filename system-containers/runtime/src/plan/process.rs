@@ -3,7 +3,9 @@
 use super::unsupported;
 use crate::error::{StartError, Step};
 use crate::launch;
-use oci_spec::runtime::{self, Capabilities, LinuxCapabilities, PosixRlimitType};
+use oci_spec::runtime::{
+    self, Capabilities, IOPriorityClass, LinuxCapabilities, LinuxSchedulerFlag, LinuxSchedulerPolicy, PosixRlimitType,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ const UMASK: u32 = 0o022;
 pub(crate) struct Process {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<String>,
+    /// `HOME` is added to `env` when it is not there.
+    pub(crate) with_home: bool,
     pub(crate) cwd: PathBuf,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -26,6 +30,21 @@ pub(crate) struct Process {
     pub(crate) no_new_privs: bool,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) oom_score_adj: Option<i32>,
+    pub(crate) scheduling: Option<Scheduling>,
+    /// I/O class and level.
+    pub(crate) io_priority: Option<(u16, u16)>,
+}
+
+/// Arguments of sched_setattr(2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scheduling {
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime: u64,
+    pub(crate) deadline: u64,
+    pub(crate) period: u64,
 }
 
 /// One `setrlimit(2)`; `u64::MAX` is unlimited.
@@ -53,6 +72,7 @@ pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError>
     check(Process {
         args: process.args().clone().unwrap_or_default(),
         env: process.env().clone().unwrap_or_default(),
+        with_home: false,
         cwd: process.cwd().clone(),
         uid: user.uid(),
         gid: user.gid(),
@@ -62,7 +82,14 @@ pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError>
         no_new_privs: process.no_new_privileges().unwrap_or(false),
         rlimits: process.rlimits().iter().flatten().map(rlimit).collect(),
         oom_score_adj: process.oom_score_adj(),
+        scheduling: process.scheduler().as_ref().map(scheduling).transpose()?,
+        io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
     })
+}
+
+/// The same for a process of a bundle; those find their `HOME`, as in other runtimes.
+pub(super) fn of_bundle(process: &runtime::Process) -> Result<Process, StartError> {
+    Ok(Process { with_home: true, ..of_spec(process)? })
 }
 
 /// Plans a further process of a container.
@@ -70,6 +97,7 @@ pub(super) fn of_exec(exec: &launch::Exec) -> Result<Process, StartError> {
     check(Process {
         args: exec.command.clone(),
         env: exec.env.clone(),
+        with_home: false,
         cwd: exec.cwd.clone(),
         uid: exec.user.uid,
         gid: exec.user.gid,
@@ -79,7 +107,54 @@ pub(super) fn of_exec(exec: &launch::Exec) -> Result<Process, StartError> {
         no_new_privs: exec.no_new_privs,
         rlimits: Vec::new(),
         oom_score_adj: None,
+        scheduling: None,
+        io_priority: None,
     })
+}
+
+fn scheduling(asked: &runtime::Scheduler) -> Result<Scheduling, StartError> {
+    let flag = |flag: &LinuxSchedulerFlag| match flag {
+        LinuxSchedulerFlag::SchedResetOnFork => 0x01,
+        LinuxSchedulerFlag::SchedFlagReclaim => 0x02,
+        LinuxSchedulerFlag::SchedFlagDLOverrun => 0x04,
+        LinuxSchedulerFlag::SchedFlagKeepPolicy => 0x08,
+        LinuxSchedulerFlag::SchedFlagKeepParams => 0x10,
+        LinuxSchedulerFlag::SchedFlagUtilClampMin => 0x20,
+        LinuxSchedulerFlag::SchedFlagUtilClampMax => 0x40,
+    };
+    // Numbers of linux/sched.h.
+    let policy = match asked.policy() {
+        LinuxSchedulerPolicy::SchedOther => 0,
+        LinuxSchedulerPolicy::SchedFifo => 1,
+        LinuxSchedulerPolicy::SchedRr => 2,
+        LinuxSchedulerPolicy::SchedBatch => 3,
+        LinuxSchedulerPolicy::SchedIso => return Err(unsupported("process.scheduler.policy: SCHED_ISO")),
+        LinuxSchedulerPolicy::SchedIdle => 5,
+        LinuxSchedulerPolicy::SchedDeadline => 6,
+    };
+    let priority = asked.priority().unwrap_or(0).try_into();
+    Ok(Scheduling {
+        policy,
+        flags: asked.flags().iter().flatten().map(flag).fold(0, |all, flag| all | flag),
+        nice: asked.nice().unwrap_or(0),
+        priority: priority
+            .map_err(|_| StartError::at(Step::Specification, "process.scheduler.priority", Errno::RANGE))?,
+        runtime: asked.runtime().unwrap_or(0),
+        deadline: asked.deadline().unwrap_or(0),
+        period: asked.period().unwrap_or(0),
+    })
+}
+
+fn io_priority(asked: &runtime::LinuxIOPriority) -> Result<(u16, u16), StartError> {
+    let class = match asked.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    let level = u16::try_from(asked.priority()).ok().filter(|level| *level < 8);
+    let level =
+        level.ok_or_else(|| StartError::at(Step::Specification, "process.ioPriority.priority", Errno::RANGE))?;
+    Ok((class, level))
 }
 
 fn check(process: Process) -> Result<Process, StartError> {
@@ -98,12 +173,14 @@ fn check(process: Process) -> Result<Process, StartError> {
 
 fn masks(sets: Option<&LinuxCapabilities>) -> Result<CapabilityMasks, StartError> {
     let Some(sets) = sets else { return Ok(CapabilityMasks::default()) };
+    let (permitted, inheritable) = (mask(sets.permitted().as_ref())?, mask(sets.inheritable().as_ref())?);
     Ok(CapabilityMasks {
         bounding: mask(sets.bounding().as_ref())?,
-        permitted: mask(sets.permitted().as_ref())?,
+        permitted,
         effective: mask(sets.effective().as_ref())?,
-        inheritable: mask(sets.inheritable().as_ref())?,
-        ambient: mask(sets.ambient().as_ref())?,
+        inheritable,
+        // The kernel has no others (capabilities(7)); `runc spec` lists some without making them inheritable.
+        ambient: mask(sets.ambient().as_ref())? & permitted & inheritable,
     })
 }
 

@@ -4,11 +4,12 @@ use hull_runtime::cgroup::{self, Limits};
 use hull_runtime::{DeviceRules, Exec, Launch, StartError, Started, Stdio, User, exec, start};
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, set_child_subreaper, waitid};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -127,6 +128,19 @@ impl Bed {
         Running::with_pipes(|stdio| exec(&self.helper, exec_, stdio))
     }
 
+    /// As [`Self::start`], with a socket as standard input: the runtime's helper waits for a request on one.
+    pub(crate) fn start_on_socket(&self, launch: &Launch) -> Result<Running, StartError> {
+        cgroup::create(&launch.cgroup, &Limits::default()).expect("create cgroup");
+        let (ours, theirs) = sockets();
+        Running::with(&theirs, ours, |stdio| start(&self.helper, launch, stdio))
+    }
+
+    /// As [`Self::exec`], with a socket as standard input.
+    pub(crate) fn exec_on_socket(&self, exec_: &Exec) -> Result<Running, StartError> {
+        let (ours, theirs) = sockets();
+        Running::with(&theirs, ours, |stdio| exec(&self.helper, exec_, stdio))
+    }
+
     /// What a script in container `name` looks like.
     pub(crate) fn exec_of(&self, name: &str, running: &Running, script: &str) -> Exec {
         Exec {
@@ -180,8 +194,16 @@ pub(crate) struct Running {
 
 impl Running {
     fn with_pipes(launch: impl FnOnce(Stdio<'_>) -> Result<Started, StartError>) -> Result<Self, StartError> {
-        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
-        let ((stdin, feed), (output, stdout)) = (pipe(), pipe());
+        let (stdin, feed) = pipe();
+        Self::with(&stdin, feed, launch)
+    }
+
+    fn with(
+        stdin: &OwnedFd,
+        feed: OwnedFd,
+        launch: impl FnOnce(Stdio<'_>) -> Result<Started, StartError>,
+    ) -> Result<Self, StartError> {
+        let (output, stdout) = pipe();
         let _fork = FORK.read().unwrap_or_else(PoisonError::into_inner);
         let started = launch(Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stdout.as_fd() })?;
         Ok(Self { started, stdin: Some(feed.into()), stdout: BufReader::new(output.into()) })
@@ -210,6 +232,14 @@ impl Running {
         assert_eq!(self.wait().exit_status(), Some(0), "output: {text}");
         text
     }
+}
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe")
+}
+
+fn sockets() -> (OwnedFd, OwnedFd) {
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("socketpair")
 }
 
 /// Value of a `Key:\tvalue` line, as in `/proc/<pid>/status`.

@@ -10,7 +10,9 @@
 //! | `exec.rs` | further processes, with and without a terminal |
 //! | `failures.rs` | each way a start can fail, and that it leaves nothing behind |
 //! | `cgroups.rs` | life of a cgroup directory |
+//! | `attacks.rs` | published ways out of a container, by number |
 
+mod attacks;
 mod bed;
 mod cgroups;
 mod confinement;

@@ -1,8 +1,9 @@
 //! A path in the root of a running service, to a descriptor: links lead nowhere outside that root.
 
 use base64::Engine as _;
+use hull_sys::walk::walk;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, readlinkat, statat};
 use rustix::process::Pid;
 use serde::Serialize;
 use std::io;
@@ -74,8 +75,7 @@ impl Root {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside.as_path() };
         // Magic links of /proc lead out of every root.
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.0, inside, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
-            .map_err(|errno| named(&path.to_string_lossy(), errno))
+        walk(&self.0, inside, flags | OFlags::CLOEXEC, resolve).map_err(|errno| named(&path.to_string_lossy(), errno))
     }
 }
 

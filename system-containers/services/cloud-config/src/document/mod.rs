@@ -5,12 +5,14 @@
 //! | [`node`] | the tree |
 //! | [`yaml`] | YAML text to tree, with budgets |
 //! | [`scalar`] | YAML 1.1 rules for plain scalars |
+//! | `tags` | what the YAML scanner must not meet |
 //! | [`toml_tree`] | TOML text to tree |
 //! | [`fields`] | typed access to a table, with errors that name line and key |
 
 pub mod fields;
 pub mod node;
 pub mod scalar;
+mod tags;
 pub mod toml_tree;
 pub mod yaml;
 

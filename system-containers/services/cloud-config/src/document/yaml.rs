@@ -4,10 +4,10 @@
 //! because block scalars would double their line ends. Only the first document of a stream is read.
 
 use super::node::{Entry, Kind, Node, Scalar, Value};
-use super::scalar;
+use super::{scalar, tags};
 use crate::report::{Messages, Place, quote};
 use base64::Engine;
-use libyaml_safer::{EventData, Mark, Parser, ScalarStyle};
+use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 use std::collections::HashMap;
 
 /// Deepest nesting: real documents have less than 10 levels.
@@ -32,12 +32,31 @@ pub fn parse(text: &str, messages: &mut Messages) -> Result<Node, YamlError> {
     let mut text = text.replace("\r\n", "\n");
     // The scanner panics when a block scalar or an escape is the very last thing of the input.
     text.push('\n');
+    tags::check(&text)?;
     let mut input = text.as_bytes();
-    let mut parser = Parser::new();
-    parser.set_input_string(&mut input);
-    parser.set_encoding(libyaml_safer::Encoding::Utf8);
-    let mut loader = Loader { parser, anchors: HashMap::new(), weight: 0, messages };
+    let mut loader = Loader { parser: reader(&mut input), anchors: HashMap::new(), weight: 0, messages };
     loader.document()
+}
+
+/// A parser of UTF-8.
+pub(super) fn reader<'i>(input: &'i mut &'i [u8]) -> Parser<&'i mut &'i [u8]> {
+    let mut parser = Parser::new();
+    parser.set_input_string(input);
+    parser.set_encoding(libyaml_safer::Encoding::Utf8);
+    parser
+}
+
+pub(super) fn next_event(parser: &mut Parser<&mut &[u8]>) -> Result<Event, YamlError> {
+    parser.parse().map_err(|error| {
+        let at = error.problem_mark().or(error.context_mark()).map(place).unwrap_or_default();
+        let problem = match error.problem() {
+            "" => error.to_string(),
+            problem => problem.to_owned(),
+        };
+        let context = error.context().filter(|context| !context.is_empty());
+        let text = context.map_or_else(|| problem.clone(), |context| format!("{problem} ({context})"));
+        YamlError { place: at, text: format!("not valid YAML: {text}") }
+    })
 }
 
 struct Loader<'p, 'm> {
@@ -82,19 +101,7 @@ impl Loader<'_, '_> {
     }
 
     fn next(&mut self) -> Result<(EventData, Place), YamlError> {
-        match self.parser.parse() {
-            Ok(event) => Ok((event.data, place(event.start_mark))),
-            Err(error) => {
-                let at = error.problem_mark().or(error.context_mark()).map(place).unwrap_or_default();
-                let problem = match error.problem() {
-                    "" => error.to_string(),
-                    problem => problem.to_owned(),
-                };
-                let context = error.context().filter(|context| !context.is_empty());
-                let text = context.map_or_else(|| problem.clone(), |context| format!("{problem} ({context})"));
-                Err(YamlError { place: at, text: format!("not valid YAML: {text}") })
-            }
-        }
+        next_event(&mut self.parser).map(|event| (event.data, place(event.start_mark)))
     }
 
     fn node(&mut self, data: EventData, at: Place, depth: usize) -> Result<Node, YamlError> {
@@ -225,7 +232,7 @@ fn too_large(place: Place) -> YamlError {
     YamlError { place, text: "the document is too large once its aliases are expanded".into() }
 }
 
-fn place(mark: Mark) -> Place {
+pub(super) fn place(mark: Mark) -> Place {
     let number = |value: u64| u32::try_from(value.saturating_add(1)).unwrap_or(u32::MAX);
     Place { line: number(mark.line), column: number(mark.column) }
 }
@@ -315,6 +322,7 @@ mod tests {
             ("open quote", "a: 'x\n", "not valid YAML"),
             ("NUL", "a: \0\n", "not valid YAML"),
             ("colon", "a: b: c\n", "mapping values are not allowed"),
+            ("tag before a comma", "a: [!t,b]\n", "write a blank"),
             ("second half", "a: 1\n- b\n", "not valid YAML"),
         ] {
             let error = load(text).0.expect_err(name);

@@ -1,0 +1,72 @@
+//! Applications take all processors, memory, process numbers and disk: the system stays there for its owner.
+
+use super::docker::pids;
+use crate::guest::Guest;
+use crate::report::Report;
+use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
+
+/// Time in which a login and `hull status` answer on a machine of two processors.
+const BUDGET: Duration = Duration::from_secs(5);
+/// The hogs are at work for as long before anything is asked, as they need to reach their limits.
+const RAMP: Duration = Duration::from_secs(20);
+
+const DOCKERFILE: &str =
+    "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+
+/// Name and shell program of each application.
+const HOGS: [(&str, &str); 3] = [
+    ("bomb", "bomb() { bomb | bomb & sleep 600; }; bomb"),
+    ("memory", "while :; do tail /dev/zero; done"),
+    ("disk", "while :; do dd if=/dev/zero of=/fill bs=1M count=512; sync; rm /fill; done"),
+];
+
+/// Runs the cases; needs a guest with Docker.
+pub fn run(guest: &mut Guest, report: &mut Report) {
+    let started = report.value("pressure_applications_start", || {
+        guest.ssh(&format!(
+            "mkdir -p hog && cp /usr/bin/busybox hog/ && printf '{}' > hog/Dockerfile && docker build -q -t hog hog",
+            DOCKERFILE.replace('\n', "\\n")
+        ))?;
+        let before = pids(guest)?;
+        println!("       calm: {:.1} s", login(guest)?.as_secs_f64());
+        for (name, program) in HOGS {
+            guest.ssh(&format!("docker create --restart always --name {name} hog sh -c '{program}'"))?;
+        }
+        guest.ssh(&format!("docker start {}", HOGS.map(|(name, _)| name).join(" ")))?;
+        std::thread::sleep(RAMP);
+        Ok(before)
+    });
+    let Some(before) = started else { return };
+    report.case("pressure_leaves_login_and_status_answering", || {
+        for _ in 0..3 {
+            let took = login(guest)?;
+            println!("       under pressure: {:.1} s", took.as_secs_f64());
+            let budget = BUDGET * guest.patience();
+            ensure!(took < budget, "login and status took {:.1} s of {:.0}", took.as_secs_f64(), budget.as_secs_f64());
+        }
+        Ok(())
+    });
+    report.case("pressure_kills_no_system_container", || {
+        let text = guest.host("cd /sys/fs/cgroup/services && grep -H '^oom_kill ' */memory.events")?;
+        let hurt: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("docker/") && !line.ends_with(" 0")).collect();
+        ensure!(text.contains("console/") && hurt.is_empty(), "{text}");
+        let after = pids(guest)?;
+        ensure!(before == after, "before:\n{before}\nafter:\n{after}");
+        Ok(())
+    });
+    report.case("pressure_ends_with_the_applications", || {
+        guest.ssh("docker rm -f bomb memory disk")?;
+        guest.ssh("docker run --rm hog true").map(drop)
+    });
+}
+
+/// A new ssh connection and the status.
+fn login(guest: &Guest) -> Result<Duration> {
+    guest.close_ssh();
+    let begin = Instant::now();
+    let text = guest.ssh("sudo hull status")?;
+    ensure!(text.contains("docker"), "{text}");
+    Ok(begin.elapsed())
+}

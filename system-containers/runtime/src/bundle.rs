@@ -1,0 +1,151 @@
+//! Containers of OCI bundles, in two steps: [`create`] makes everything but does not execute the program; a connection to
+//! the listening socket given to it ([`start`]) lets the process go on.
+//!
+//! ```text
+//! caller                          first process
+//! create ── clone3 ─────────────▶ waits
+//!        id maps, limits ◀──────▶ "maps"      only with a user namespace
+//!        prestart, createRuntime ◀▶ "hooks"   root attached, not yet pivoted to
+//!                                 createContainer, pivot_root, mounts, user, capabilities
+//!        returns ◀─────────────── "created"   waits in accept(2)
+//! start  ── connect ────────────▶ startContainer, seccomp, execve
+//!        end of file ◀─────────── executed; else the error as JSON
+//! ```
+//!
+//! Unlike [`crate::start`] nothing is re-executed: the caller is itself a short-lived process with one thread, and becomes
+//! the parent of what it makes.
+
+use crate::container::{self, Console};
+use crate::devices::OrderedRule;
+use crate::error::{StartError, Step};
+use crate::launch::{Started, Stdio};
+use crate::plan;
+use oci_spec::runtime::{Process, Spec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::process::Pid;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// A container to be created.
+///
+/// Read of `spec`: `process`, `root.readonly`, `hostname`, `domainname`, `mounts` (no others are made), the hooks
+/// `createContainer` and `startContainer`, and of `linux` all but `resources`, `seccomp` and `cgroupsPath`, whose results
+/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`](crate::Step::Specification).
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// The container's name, for hooks.
+    pub id: String,
+    /// Absolute path of the bundle, for hooks.
+    pub directory: PathBuf,
+    /// The specification; sources of bind mounts are absolute.
+    pub spec: Spec,
+    /// Absolute path of the root file system.
+    pub rootfs: PathBuf,
+    /// Absolute path of the cgroup directory, made by [`crate::cgroup`].
+    pub cgroup: PathBuf,
+    /// Compiled filter, as in [`crate::Launch::seccomp`].
+    pub seccomp: Option<PathBuf>,
+    /// Device access, later rules override earlier ones.
+    pub devices: Vec<OrderedRule>,
+}
+
+impl Bundle {
+    /// The specification's state, but for `pid` and `status`.
+    #[must_use]
+    pub fn state(&self) -> Value {
+        let mut state = json!({"ociVersion": self.spec.version(), "id": self.id, "bundle": self.directory});
+        if let Some(annotations) = self.spec.annotations() {
+            state["annotations"] = json!(annotations);
+        }
+        state
+    }
+}
+
+/// What the caller lends to [`create`].
+#[derive(Debug, Clone, Copy)]
+pub struct Ends<'a> {
+    /// Standard streams, when there is no terminal.
+    pub stdio: Stdio<'a>,
+    /// A listening stream socket; [`start`] connects to it.
+    pub listener: BorrowedFd<'a>,
+    /// A connected socket that is sent the terminal's master; needed with `process.terminal`.
+    pub console: Option<BorrowedFd<'a>>,
+    /// Descriptors beyond the streams that stay open: 3, 4, ...
+    pub preserved: u32,
+}
+
+/// Creates a container; `at_runtime` is called with its process before the root is changed, and runs hooks.
+///
+/// # Errors
+/// The failed step with path and errno; what `at_runtime` returned. No process is left; the cgroup directory is.
+pub fn create(
+    bundle: &Bundle,
+    ends: Ends<'_>,
+    at_runtime: &mut dyn FnMut(Pid) -> Result<(), StartError>,
+) -> Result<Started, StartError> {
+    let plan = plan::of_bundle(bundle)?;
+    container::create(&plan, ends, at_runtime)?.into_started()
+}
+
+/// Lets a created container execute its program.
+///
+/// # Errors
+/// [`Step::Wait`] with `ECONNREFUSED` when nobody waits at `socket`; else the step that failed in the container.
+pub fn start(socket: &Path) -> Result<(), StartError> {
+    let failed = |errno| StartError::at(Step::Wait, socket, errno);
+    let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
+    connect(&peer, &SocketAddrUnix::new(socket).map_err(failed)?).map_err(failed)?;
+    let mut bytes = Vec::new();
+    File::from(peer).read_to_end(&mut bytes).map_err(|error| failed(container::of_io(&error)))?;
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(Errno::PROTO)))
+}
+
+/// Replaces the device rules of a container's cgroup.
+///
+/// # Errors
+/// [`Step::Cgroup`], [`Step::DeviceProgram`].
+pub fn set_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartError> {
+    container::replace_devices(cgroup, rules)
+}
+
+/// Starts a further process in a running container, given in the specification's form. The caller has one thread.
+///
+/// # Errors
+/// As [`crate::exec`].
+pub fn exec(
+    init: Pid,
+    cgroup: &Path,
+    process: &Process,
+    seccomp: Option<&Path>,
+    stdio: Stdio<'_>,
+) -> Result<Started, StartError> {
+    let init = init.as_raw_nonzero().get();
+    let plan = plan::of_process(init, cgroup.to_owned(), seccomp.map(Path::to_owned), process)?;
+    let own = |stream: BorrowedFd<'_>| stream.try_clone_to_owned();
+    let streams =
+        || -> std::io::Result<[OwnedFd; 3]> { Ok([own(stdio.stdin)?, own(stdio.stdout)?, own(stdio.stderr)?]) };
+    let streams = streams().map_err(|error| StartError::of(Step::Streams, container::of_io(&error)))?;
+    container::exec(&plan, streams)?.into_started()
+}
+
+/// Sends a terminal's master over a connected socket, as the specification's users expect it.
+///
+/// # Errors
+/// As sendmsg(2).
+pub fn send_console(socket: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<(), StartError> {
+    Console(socket).send(master)
+}
+
+impl container::Made {
+    fn into_started(self) -> Result<Started, StartError> {
+        let pid = Pid::from_raw(self.pid).ok_or_else(|| StartError::of(Step::Clone, Errno::PROTO))?;
+        Ok(Started { pid, pidfd: self.pidfd, terminal: self.terminal })
+    }
+}

@@ -1,0 +1,229 @@
+//! Creates the container of a bundle, up to the point where its program would be executed. See [`crate::bundle`].
+
+use super::sync::{CREATED, HOOKS, MAPS, Sync, pair};
+use super::terminal::Console;
+use super::{CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_names, sources};
+use crate::bundle::Ends;
+use crate::error::{StartError, Step};
+use crate::hooks;
+use crate::plan::{Container, Extras, Mappings};
+use hull_sys::clone::{Forked, close_on_exec_from, fork};
+use hull_sys::seccomp::Filter;
+use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{
+    DumpableBehavior, Gid, Pid, Signal, Uid, WaitId, WaitIdOptions, pidfd_send_signal, set_dumpable_behavior, waitid,
+};
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// First descriptor that is not a standard stream.
+const FIRST: u32 = 3;
+
+/// Creates; returns once the process waits.
+pub(crate) fn create(
+    plan: &Container,
+    ends: Ends<'_>,
+    at_runtime: &mut dyn FnMut(Pid) -> Result<(), StartError>,
+) -> Result<Made, StartError> {
+    let extras = plan.extras.as_ref().ok_or_else(|| StartError::of(Step::Specification, Errno::INVAL))?;
+    close_on_exec_from(FIRST + ends.preserved).map_err(|error| StartError::of(Step::Streams, of_io(&error)))?;
+    let filter = read_filter(plan.seccomp.as_deref())?;
+    let cgroup = open_cgroup(&plan.cgroup)?;
+    let sources = sources::open(plan)?;
+    super::attach_devices(cgroup.as_fd(), plan)?;
+    let joined = open_namespaces(extras)?;
+    let (ours, theirs) = pair()?;
+    let host_time = extras.time.as_deref().map(new_time).transpose()?;
+    let forked = fork(CloneFlags::from_bits_retain(extras.new_namespaces), Some(cgroup.as_fd()));
+    match forked.map_err(|error| StartError::of(Step::Clone, of_io(&error)))? {
+        Forked::Child => {
+            drop(ours);
+            // A directory of the host, with the whole hierarchy above it: who shares the process's namespaces must not
+            // find it open here.
+            drop(cgroup);
+            let mut reporter = Reporter::Creating(theirs);
+            let Err(error) = inside(plan, extras, sources, ends, joined, filter.as_ref(), &mut reporter);
+            std::process::exit(i32::from(reporter.report(&error).is_err()) + 1);
+        }
+        Forked::Parent { pid, pidfd } => {
+            drop(theirs);
+            let back = host_time.map_or(Ok(()), |host| nix::sched::setns(host, CLONE_NEWTIME));
+            back.map_err(|errno| StartError::at(Step::Clone, "time namespace", of_nix(errno)))?;
+            let result = attend(plan, extras, &ours, pid, at_runtime);
+            if result.is_err() {
+                // Gone already, when it was the process that failed.
+                if let Err(errno) = pidfd_send_signal(&pidfd, Signal::KILL) {
+                    log::debug!("failed container had ended: {errno}");
+                }
+                waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)
+                    .map_err(|errno| StartError::of(Step::Clone, errno))?;
+            }
+            result.map(|()| Made { pid, pidfd, terminal: None })
+        }
+    }
+}
+
+/// Puts children into a new time namespace with these offsets; returns the host's, to go back to for the hooks.
+fn new_time(offsets: &str) -> Result<File, StartError> {
+    let new = || {
+        let host = File::open("/proc/self/ns/time")?;
+        nix::sched::unshare(CLONE_NEWTIME)?;
+        // Only while nobody is in it.
+        if !offsets.is_empty() {
+            std::fs::write("/proc/self/timens_offsets", offsets)?;
+        }
+        Ok(host)
+    };
+    new().map_err(|error: std::io::Error| StartError::at(Step::Clone, "time namespace", of_io(&error)))
+}
+
+/// The caller's side of the conversation.
+fn attend(
+    plan: &Container,
+    extras: &Extras,
+    sync: &Sync,
+    pid: i32,
+    at_runtime: &mut dyn FnMut(Pid) -> Result<(), StartError>,
+) -> Result<(), StartError> {
+    loop {
+        match sync.hear()?.as_slice() {
+            MAPS => {
+                // What needs privileges outside the new user namespace.
+                process::set_limits_of(&plan.process, pid)?;
+                if let Some(mappings) = &extras.mappings {
+                    map(mappings, pid)?;
+                }
+                sync.go()?;
+            }
+            HOOKS => {
+                at_runtime(Pid::from_raw(pid).ok_or_else(|| StartError::of(Step::Clone, Errno::SRCH))?)?;
+                sync.go()?;
+            }
+            CREATED => return Ok(()),
+            // It was killed: out of memory in its new cgroup, most likely.
+            [] => return Err(StartError::of(Step::Clone, Errno::CONNRESET)),
+            error => {
+                let protocol = || StartError::of(Step::Clone, Errno::PROTO);
+                return Err(serde_json::from_slice(error).unwrap_or_else(|_| protocol()));
+            }
+        }
+    }
+}
+
+fn map(mappings: &Mappings, pid: i32) -> Result<(), StartError> {
+    for (name, text) in [("uid_map", &mappings.uid), ("gid_map", &mappings.gid)] {
+        let file = format!("/proc/{pid}/{name}");
+        std::fs::write(&file, text).map_err(|error| StartError::at(Step::IdMapping, &file, of_io(&error)))?;
+    }
+    Ok(())
+}
+
+/// Opens the namespaces to be joined; joins a PID namespace at once, which only concerns children.
+fn open_namespaces(extras: &Extras) -> Result<Vec<(CloneFlags, OwnedFd)>, StartError> {
+    let mut opened = Vec::new();
+    for (flag, path) in &extras.joined {
+        let failed = |errno| StartError::at(Step::JoinNamespaces, path, errno);
+        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        let flag = CloneFlags::from_bits_retain(*flag);
+        if flag == CloneFlags::CLONE_NEWPID {
+            nix::sched::setns(&fd, flag).map_err(|errno| failed(of_nix(errno)))?;
+        } else {
+            opened.push((flag, fd));
+        }
+    }
+    Ok(opened)
+}
+
+/// What the first process does; returns only to report an error.
+fn inside(
+    plan: &Container,
+    extras: &Extras,
+    sources: sources::Sources,
+    ends: Ends<'_>,
+    joined: Vec<(CloneFlags, OwnedFd)>,
+    filter: Option<&Filter>,
+    reporter: &mut Reporter,
+) -> Result<Infallible, StartError> {
+    // Until execve nobody who shares the PID namespace may trace this copy of the runtime, or open its executable.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|errno| StartError::of(Step::Credentials, errno))?;
+    reporter.sync()?.ask(MAPS)?;
+    if extras.mappings.is_some() {
+        let (uid, gid) = (Uid::ROOT, Gid::ROOT);
+        let root = rustix::thread::set_thread_res_gid(gid, gid, gid)
+            .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
+        root.map_err(|errno| StartError::of(Step::IdMapping, errno))?;
+    }
+    if !joined.is_empty() {
+        // Until execve nobody who is in these namespaces already looks into this process.
+        let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        hidden.map_err(|errno| StartError::of(Step::JoinNamespaces, errno))?;
+    }
+    for (flag, fd) in joined {
+        nix::sched::setns(&fd, flag).map_err(|errno| StartError::of(Step::JoinNamespaces, of_nix(errno)))?;
+    }
+    if extras.own_cgroup_namespace {
+        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
+    }
+    process::begin([ends.stdio.stdin, ends.stdio.stdout, ends.stdio.stderr])?;
+    let mounted = root::place(plan, sources)?;
+    reporter.sync()?.ask(HOOKS)?;
+    let own_pid = rustix::process::getpid().as_raw_nonzero().get();
+    hooks::run_all("createContainer", &extras.create_container, &extras.state_of("creating", own_pid))?;
+    root::enter(plan, mounted)?;
+    set_names(plan)?;
+    if plan.own_network {
+        hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
+    }
+    for (file, value) in &plan.sysctl {
+        paths::write_procfs(file, value.as_bytes()).map_err(|errno| StartError::at(Step::Sysctl, file, errno))?;
+    }
+    if let Some(size) = extras.terminal {
+        process::take_terminal(size, plan.process.uid, ends.console.map(Console))?;
+    }
+    // A working directory that cannot be made is reported when it is entered.
+    drop(paths::find_or_make(&plan.process.cwd, true, ResolveFlags::empty()));
+    super::hide::mask(&plan.masked)?;
+    super::hide::make_read_only(&plan.readonly)?;
+    root::finish(extras)?;
+    process::set_personality(extras.personality)?;
+    process::run_after(&plan.process, filter, || {
+        reporter.sync()?.tell(CREATED)?;
+        let failed = |errno| StartError::of(Step::Wait, errno);
+        let peer = loop {
+            match accept_with(ends.listener, SocketFlags::CLOEXEC) {
+                Err(Errno::INTR) => {}
+                accepted => break accepted.map_err(failed)?,
+            }
+        };
+        *reporter = Reporter::Starting(peer);
+        hooks::run_all("startContainer", &extras.start_container, &extras.state_of("created", own_pid))
+    })
+}
+
+/// Where an error of the first process goes: to who creates, then to who starts.
+enum Reporter {
+    Creating(Sync),
+    Starting(OwnedFd),
+}
+
+impl Reporter {
+    fn sync(&self) -> Result<&Sync, StartError> {
+        match self {
+            Self::Creating(sync) => Ok(sync),
+            Self::Starting(_) => Err(StartError::of(Step::Wait, Errno::ALREADY)),
+        }
+    }
+
+    fn report(self, error: &StartError) -> std::io::Result<()> {
+        let text = serde_json::to_vec(error)?;
+        match self {
+            Self::Creating(sync) => sync.tell(&text).map_err(|_| std::io::ErrorKind::BrokenPipe.into()),
+            Self::Starting(peer) => File::from(peer).write_all(&text),
+        }
+    }
+}
