@@ -1,5 +1,7 @@
 //! Command line to [`Invocation`]; pure.
 
+use crate::priority;
+use crate::when::{self, When};
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,14 @@ hull: the operating system's services and power
 
   hull status [--json]                    one-screen summary: boot, root, state partition, services, messages
   hull ps [--json]                        services
-  hull logs [-f] [--tail N] [--since TIME] [-t] SERVICE
-                                          its log; TIME in seconds since 1970 or as 10s, 5m, 2h, 1d ago
+  hull logs [OPTION...] [SERVICE...]      logs, of all services if none is named, in the order of their times
+      -f, --follow                        go on with what comes
+      -n, --tail N                        only the last N lines
+      --since TIME, --until TIME          2026-01-31T12:00:00Z, or 10s, 5m, 1h30m, 2d ago, or seconds since 1970
+      -p, --priority LEVEL                as severe or more: 0 to 7, or emerg, alert, crit, err, warning, notice,
+                                          info, debug
+      -b, --boot BOOT                     of one boot: 0 is this one, -1 the one before it
+      -t, --timestamps                    with times
   hull exec [-i] [-t] SERVICE COMMAND...  run a command inside a service's container
   hull inspect SERVICE                    everything known about it, as JSON
   hull inspect --confinement [--json] SERVICE
@@ -53,20 +61,18 @@ pub(crate) enum Verb {
 /// `hull logs`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Logs {
-    pub(crate) service: String,
+    /// All when empty.
+    pub(crate) services: Vec<String>,
     pub(crate) follow: bool,
     pub(crate) timestamps: bool,
     /// Last lines; all when missing.
     pub(crate) tail: Option<u64>,
-    pub(crate) since: Option<Since>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Since {
-    /// Seconds since 1970.
-    Time(u64),
-    /// Seconds before now.
-    Ago(u64),
+    pub(crate) since: Option<When>,
+    pub(crate) until: Option<When>,
+    /// Least severe level wanted.
+    pub(crate) priority: Option<u8>,
+    /// 0, -1, … or a boot's id.
+    pub(crate) boot: Option<String>,
 }
 
 /// `hull exec`.
@@ -239,29 +245,25 @@ fn logs(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Logs, lexop
                     number => Some(number.parse().map_err(|_| format!("--tail: \"{number}\" is no number of lines"))?),
                 }
             }
-            Long("since") => logs.since = Some(parser.value()?.parse_with(since)?),
-            Value(name) if logs.service.is_empty() => logs.service = service(name)?,
+            Long("since") => logs.since = Some(parser.value()?.parse_with(when::parse)?),
+            Long("until") => logs.until = Some(parser.value()?.parse_with(when::parse)?),
+            Short('p') | Long("priority") => logs.priority = Some(parser.value()?.parse_with(priority::parse)?),
+            Short('b') | Long("boot") => logs.boot = Some(parser.value()?.parse_with(boot)?),
+            Value(name) => logs.services.push(service(name)?),
             other => return Err(other.unexpected()),
         }
     }
-    if logs.service.is_empty() { Err("logs: name a service; hull ps lists them".into()) } else { Ok(logs) }
+    Ok(logs)
 }
 
-fn since(text: &str) -> Result<Since, String> {
-    let fault = || format!("--since: \"{text}\" is neither seconds since 1970 nor a span such as 10s, 5m, 2h, 1d");
-    if let Ok(seconds) = text.parse() {
-        return Ok(Since::Time(seconds));
+fn boot(text: &str) -> Result<String, String> {
+    let number = text.parse::<i64>().is_ok_and(|number| number <= 0);
+    let id = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if number || id {
+        Ok(text.into())
+    } else {
+        Err(format!("--boot: \"{text}\" is neither 0, -1, -2, … nor a boot's id"))
     }
-    let unit = text.chars().last().ok_or_else(fault)?;
-    let factor = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86400,
-        _ => return Err(fault()),
-    };
-    let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| fault())?;
-    Ok(Since::Ago(number.saturating_mul(factor)))
 }
 
 /// Options count up to the service's name; everything behind it is the command's.
@@ -335,13 +337,24 @@ mod tests {
             (
                 "hull logs -f --tail 5 --since 2m docker",
                 Verb::Logs(Logs {
-                    service: "docker".into(),
+                    services: vec!["docker".into()],
                     follow: true,
-                    timestamps: false,
                     tail: Some(5),
-                    since: Some(Since::Ago(120)),
+                    since: Some(When::Ago(120)),
+                    ..Logs::default()
                 }),
             ),
+            (
+                "hull logs -p err -b -1 --until 1h time docker",
+                Verb::Logs(Logs {
+                    services: vec!["time".into(), "docker".into()],
+                    until: Some(When::Ago(3600)),
+                    priority: Some(3),
+                    boot: Some("-1".into()),
+                    ..Logs::default()
+                }),
+            ),
+            ("hull logs", Verb::Logs(Logs::default())),
             (
                 "hull restart a b",
                 Verb::Lifecycle { action: Lifecycle::Restart, services: vec!["a".into(), "b".into()] },
@@ -360,7 +373,9 @@ mod tests {
     fn faults_are_named() {
         for (line, part) in [
             ("hull frob", "frob"),
-            ("hull logs", "name a service"),
+            ("hull logs -p loud", "neither"),
+            ("hull logs -b 1", "neither"),
+            ("hull logs -b last", "neither"),
             ("hull logs --tail x docker", "no number"),
             ("hull logs --since yesterday docker", "neither"),
             ("hull exec console", "name a command"),

@@ -2,7 +2,7 @@
 
 use crate::arguments::Exec;
 use crate::client::Client;
-use crate::logs::Streams;
+use crate::streams::Streams;
 use crate::terminal::{self, Raw};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigSet, Signal};

@@ -8,8 +8,9 @@
 //! | [`client`] | requests of the API, errors with their remedy |
 //! | [`status`] | `status` and `ps`: the answer's shape and its rendering |
 //! | [`confinement`] | `inspect --confinement`: the report as a table |
-//! | [`logs`] | `logs`, and the stream format it shares with `exec` |
-//! | [`exec`] | `exec` |
+//! | [`logs`] | `logs` |
+//! | [`priority`], [`when`] | what its options mean; pure |
+//! | [`exec`], [`streams`] | `exec`, and the format of its output |
 //! | [`terminal`] | raw mode and window size |
 //!
 //! Exit status: 0; 1 when the request failed; 2 for a wrong command line; for `exec` the command's own.
@@ -20,8 +21,11 @@ mod confinement;
 mod exec;
 mod http;
 mod logs;
+mod priority;
 mod status;
+mod streams;
 mod terminal;
+mod when;
 
 use anyhow::{Context, Result};
 use arguments::{Invocation, Verb};

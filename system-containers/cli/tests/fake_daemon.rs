@@ -164,21 +164,68 @@ fn root_other_users_are_told_to_use_sudo() {
     assert!(text(&output.stderr).contains("use sudo"), "{}", text(&output.stderr));
 }
 
-#[test]
-fn logs_go_to_both_streams() {
-    let answer: Answer = Box::new(|stream| {
-        let body = b"\x01\0\0\0\0\0\0\x04out\n\x02\0\0\0\0\0\0\x04err\n";
+/// Records as the daemon sends them, then the end of the connection; without the last chunk when `cut`.
+fn records(body: String, cut: bool) -> Answer {
+    Box::new(move |stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
-        for piece in body.chunks(5) {
+        for piece in body.as_bytes().chunks(7) {
             write!(stream, "{:x}\r\n", piece.len()).unwrap();
             stream.write_all(piece).unwrap();
             stream.write_all(b"\r\n").unwrap();
         }
-        stream.write_all(b"0\r\n\r\n").unwrap();
+        if !cut {
+            stream.write_all(b"0\r\n\r\n").unwrap();
+        }
+    })
+}
+
+fn record(stream: &str, second: u32, log: &str) -> String {
+    let time = format!("2026-01-31T12:00:0{second}.000000000Z");
+    let record = serde_json::json!({
+        "service": "docker", "boot": null, "time": time, "stream": stream, "priority": 6, "log": format!("{log}\n"),
     });
-    let (output, requests) = Daemon::new(vec![answer]).run(&["logs", "--tail", "2", "docker"]);
+    format!("{record}\n")
+}
+
+#[test]
+fn logs_of_one_service_go_to_both_streams() {
+    let body = record("stdout", 0, "out") + &record("stderr", 1, "err");
+    let (output, requests) = Daemon::new(vec![records(body, false)]).run(&["logs", "--tail", "2", "docker"]);
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("out\n".into(), "err\n".into()));
-    assert_eq!(requests[0].0, "GET /containers/docker/logs?stdout=1&stderr=1&tail=2");
+    assert_eq!(requests[0].0, "GET /hull/logs?services=docker&tail=2");
+}
+
+#[test]
+fn logs_of_all_services_are_one_list_and_a_cut_one_is_an_error() {
+    let body = record("stdout", 0, "out") + &record("stderr", 1, "err");
+    let (output, requests) = Daemon::new(vec![records(body, true)]).run(&["logs", "-p", "warning"]);
+    assert_eq!(text(&output.stdout), "docker: out\ndocker: err\n");
+    assert!(text(&output.stderr).contains("cut short") && !output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(requests[0].0, "GET /hull/logs?priority=4");
+}
+
+/// The daemon is killed twice: once inside a record, once between two.
+#[test]
+fn a_client_that_follows_outlives_the_daemon() {
+    let torn = record("stdout", 0, "out") + &record("stderr", 1, "err")[..30];
+    let answers = vec![records(torn, true), records(record("stderr", 1, "err"), false), reply("200 OK", "")];
+    let daemon = Daemon::new(answers);
+    let mut command = daemon.command(&["logs", "-f", "-t"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let requests = daemon.thread.join().unwrap();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = "2026-01-31T12:00:00.000000000Z docker: out\n2026-01-31T12:00:01.000000000Z docker: err\n";
+    assert_eq!(text(&output.stdout), shown);
+    let asked: Vec<&str> = requests.iter().map(|request| request.0.as_str()).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /hull/logs?follow=1",
+            "GET /hull/logs?follow=1&after=docker@2026-01-31T12:00:00.000000000Z",
+            "GET /hull/logs?follow=1&after=docker@2026-01-31T12:00:01.000000000Z",
+        ]
+    );
 }
 
 const UPGRADE: &[u8] = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";

@@ -28,6 +28,14 @@ impl WallTime {
         Self { seconds: now.tv_sec, nanoseconds: u32::try_from(now.tv_nsec).unwrap_or(0) }
     }
 
+    /// So many nanoseconds later.
+    pub fn plus_nanos(self, nanoseconds: u64) -> Self {
+        let sum = u64::from(self.nanoseconds) + nanoseconds % 1_000_000_000;
+        let seconds = i64::try_from(nanoseconds / 1_000_000_000 + sum / 1_000_000_000).unwrap_or(i64::MAX);
+        let nanoseconds = u32::try_from(sum % 1_000_000_000).unwrap_or(0);
+        Self { seconds: self.seconds.saturating_add(seconds), nanoseconds }
+    }
+
     /// RFC 3339 with nine decimals and `Z`.
     pub fn rfc3339(self) -> String {
         let (days, second) = (self.seconds.div_euclid(86_400), self.seconds.rem_euclid(86_400));
@@ -41,9 +49,18 @@ impl WallTime {
         )
     }
 
-    /// The inverse of [`rfc3339`](Self::rfc3339), with zero to nine decimals; only `Z` is understood.
+    /// The inverse of [`rfc3339`](Self::rfc3339), with zero to nine decimals and `Z` or an offset such as `+01:00`.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+        let (date, clock) = text.split_once('T')?;
+        let (clock, offset) = match clock.strip_suffix('Z') {
+            Some(clock) => (clock, 0),
+            None => {
+                let (clock, zone) = clock.split_at(clock.find(['+', '-'])?);
+                let (hours, minutes) = zone[1..].split_once(':')?;
+                let seconds = i64::from(hours.parse::<u8>().ok()?) * 3600 + i64::from(minutes.parse::<u8>().ok()?) * 60;
+                (clock, if zone.starts_with('-') { -seconds } else { seconds })
+            }
+        };
         let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
         let (year, month, day) = (date.next()??, date.next()??, date.next()??);
         let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
@@ -51,7 +68,7 @@ impl WallTime {
         let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
         let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
         in_range.then_some(Self {
-            seconds: days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second,
+            seconds: days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset,
             nanoseconds: decimals(fraction)?,
         })
     }
@@ -111,11 +128,19 @@ mod tests {
     }
 
     #[test]
+    fn later() {
+        let time = WallTime { seconds: 1, nanoseconds: 999_999_999 };
+        assert_eq!(time.plus_nanos(2_000_000_002), WallTime { seconds: 4, nanoseconds: 1 });
+    }
+
+    #[test]
     fn query_forms() {
         let time = Some(WallTime { seconds: 12, nanoseconds: 500_000_000 });
         assert_eq!(WallTime::parse_query("12.5"), time);
         assert_eq!(WallTime::parse_query("1970-01-01T00:00:12.5Z"), time);
-        for bad in ["", "x", "12.x", "1970-13-01T00:00:00Z", "1970-01-01T00:00:00+01:00"] {
+        assert_eq!(WallTime::parse_query("1970-01-01T01:30:12.5+01:30"), time);
+        assert_eq!(WallTime::parse_query("1969-12-31T22:00:12.5-02:00"), time);
+        for bad in ["", "x", "12.x", "1970-13-01T00:00:00Z", "1970-01-01T00:00:00", "1970-01-01T00:00:00+1"] {
             assert_eq!(WallTime::parse_query(bad), None, "{bad}");
         }
     }

@@ -72,6 +72,21 @@ impl Paths {
         self.below_root("/state/log")
     }
 
+    /// Files between the services' pipes and their logs.
+    pub fn spools(&self) -> PathBuf {
+        self.run().join("log")
+    }
+
+    /// Exits PID 1 has reported, see [`control::exits`](crate::control::exits).
+    pub fn exits(&self) -> PathBuf {
+        self.run().join("exits")
+    }
+
+    /// The kernel's id of this boot.
+    pub fn boot_id(&self) -> PathBuf {
+        self.below_root("/proc/sys/kernel/random/boot_id")
+    }
+
     /// Written by PID 1 before the daemon starts.
     pub fn boot_report(&self) -> PathBuf {
         self.run().join("boot.json")

@@ -3,6 +3,7 @@
 use crate::api::dispatch::Api;
 use crate::api::{self, Scope};
 use crate::console_output::Console;
+use crate::control::exits::Exits;
 use crate::control::{Channel, FromInit, ToInit};
 use crate::definition::{self, Definitions, graph::Edges};
 use crate::lifecycle::boot::Boot;
@@ -10,7 +11,8 @@ use crate::lifecycle::events::Events;
 use crate::lifecycle::reaper::Exit;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::{System, Unit, adopt, read_ahead, shutdown, supervise};
-use crate::log_store::Collector;
+use crate::log_store::collector::Places;
+use crate::log_store::{BootId, Collector};
 use crate::paths::Paths;
 use crate::status::reports;
 use crate::{control, hostname};
@@ -27,10 +29,12 @@ const WATCHDOG_PERIOD: Duration = Duration::from_secs(10);
 
 /// Runs until PID 1 closes the channel.
 pub async fn run(paths: Paths) -> anyhow::Result<()> {
-    let control = Channel::new(control::channel::inherited().context("control channel")?)?;
+    let exits = Exits::new(paths.exits());
+    let control = Channel::new(control::channel::inherited().context("control channel")?, exits)?;
     let (stored, missed) = descriptors(&control).await.context("descriptors kept by PID 1")?;
     let console = Console::start(paths.console.clone())?;
-    let logs = Collector::start(paths.log(), console.clone())?;
+    let boot = BootId::read(&paths.boot_id());
+    let logs = Collector::start(Places { logs: paths.log(), spools: paths.spools(), boot }, console.clone())?;
     let found = definition::load(&paths.definitions())
         .with_context(|| format!("no services in {}", paths.definitions().display()))?;
     if !paths.boot_complete().exists() {
@@ -71,10 +75,11 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
     }
 }
 
-/// Asks PID 1 for the descriptors it kept; exits reported before they have come are kept in order.
+/// Asks PID 1 for the descriptors it kept; exits reported before they have come, also to the daemon before this one, are
+/// kept in order.
 async fn descriptors(control: &Channel) -> anyhow::Result<(HashMap<String, OwnedFd>, Vec<FromInit>)> {
     let mut stored = HashMap::new();
-    let mut missed = Vec::new();
+    let mut missed = control.known_exits();
     control.send(&ToInit::StoreList, None)?;
     loop {
         match control.receive().await? {

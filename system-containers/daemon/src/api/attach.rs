@@ -33,7 +33,7 @@ pub fn attach(
         ));
     }
     let upgrade = hyper::upgrade::on(&mut request);
-    let wanted = LogQuery { tail: (!query.flag("logs")).then_some(0), since: None, until: None, stdout, stderr };
+    let wanted = LogQuery { tail: (!query.flag("logs")).then_some(0), stdout, stderr, ..LogQuery::default() };
     let (pieces, mut batches) = mpsc::channel(QUEUE);
     let follow = query.flag("stream");
     let (system, folder) = (Rc::clone(system), system.logs.folder(&name));

@@ -7,7 +7,9 @@ use super::model::engine::Volumes;
 use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
-use super::{archive, attach, confinement, containers, engine, events, exec, hull, images, logs, stats, top, wait};
+use super::{
+    archive, attach, confinement, containers, engine, events, exec, hull, images, logs, merged_logs, stats, top, wait,
+};
 use crate::lifecycle::System;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -91,6 +93,7 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::ExecInspect(id) => Ok(body::json(ok, &exec::inspect(api, &id)?)),
         Route::ExecResize(id) => exec::resize(api, &id, &query),
         Route::Status => Ok(body::json(ok, &crate::status::gather(system))),
+        Route::MergedLogs => merged_logs::logs(system, &query),
         Route::Confinement(id) => Ok(body::json(ok, &confinement::report(system, &id)?)),
         Route::Power => hull::power(system, body::read(request.into_body()).await?),
         Route::Unsupported => {

@@ -46,7 +46,14 @@ fn read_query(query: &Query) -> Result<LogQuery, ApiError> {
     if !stdout && !stderr {
         return Err(ApiError::bad("Bad parameters: you must choose at least one stream"));
     }
-    Ok(LogQuery { tail, since: query.time("since")?, until: query.time("until")?, stdout, stderr })
+    Ok(LogQuery {
+        tail,
+        since: query.time("since")?,
+        until: query.time("until")?,
+        stdout,
+        stderr,
+        ..LogQuery::default()
+    })
 }
 
 /// Sends frames of records; with `follow` until the service is down or nobody listens.

@@ -12,7 +12,7 @@
 //! | [`body`], [`error`] | answers |
 //! | [`model`], [`describe`] | JSON shapes, and services in them |
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
-//! | [`archive`], [`attach`], [`confinement`], [`events`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
+//! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
 //! | [`stream`] | hijacked connections and multiplexed frames |
 
 pub mod archive;
@@ -29,6 +29,7 @@ pub mod exec;
 pub mod hull;
 pub mod images;
 pub mod logs;
+pub mod merged_logs;
 pub mod model;
 pub mod query;
 pub mod route;

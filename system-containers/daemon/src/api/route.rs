@@ -82,6 +82,8 @@ pub enum Route {
     ExecResize(String),
     /// `GET /hull/status`
     Status,
+    /// `GET /hull/logs`
+    MergedLogs,
     /// `GET /hull/confinement/{id}`
     Confinement(String),
     /// `POST /hull/power`
@@ -138,6 +140,7 @@ impl Route {
             ["exec", id, "json"] if get => Self::ExecInspect((*id).into()),
             ["exec", id, "resize"] if post => Self::ExecResize((*id).into()),
             ["hull", "status"] if get => Self::Status,
+            ["hull", "logs"] if get => Self::MergedLogs,
             ["hull", "confinement", id] if get => Self::Confinement((*id).into()),
             ["hull", "power"] if post => Self::Power,
             _ => Self::Unsupported,
@@ -167,6 +170,7 @@ mod tests {
             (Method::GET, "/containers/time/json", Route::Inspect("time".into())),
             (Method::POST, "/v1.24/containers/time/kill", Route::Change("time".into(), Verb::Kill)),
             (Method::POST, "/exec/ab/resize", Route::ExecResize("ab".into())),
+            (Method::GET, "/hull/logs", Route::MergedLogs),
             (Method::POST, "/hull/power", Route::Power),
             (Method::GET, "/images/hull/time:1/json", Route::ImageInspect("hull/time:1".into())),
             (Method::GET, "/v1.44/images/json", Route::Images),
@@ -184,7 +188,8 @@ mod tests {
     #[test]
     fn a_power_socket_can_end_the_machine_and_nothing_else() {
         assert!(Route::Power.allowed(Scope::Power) && Route::Ping.allowed(Scope::Power));
-        for route in [Route::Status, Route::List, Route::ExecCreate("a".into()), Route::Unsupported] {
+        for route in [Route::Status, Route::MergedLogs, Route::List, Route::ExecCreate("a".into()), Route::Unsupported]
+        {
             assert!(!route.allowed(Scope::Power), "{route:?}");
             assert!(route.allowed(Scope::Admin));
         }

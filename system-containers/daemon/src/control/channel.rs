@@ -1,5 +1,6 @@
 //! The socket: packets with at most one descriptor. PID 1 passes its end number in `HULL_CONTROL_FD`.
 
+use super::exits::Exits;
 use super::message::{FromInit, MAX_PACKET, ToInit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +25,7 @@ const SEND_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 #[derive(Debug)]
 pub struct Channel {
     socket: UnixDatagram,
+    exits: Exits,
 }
 
 /// Takes over the descriptor numbered in the environment: the number itself is closed, so that no helper inherits it.
@@ -38,10 +40,15 @@ pub fn inherited() -> io::Result<OwnedFd> {
 }
 
 impl Channel {
-    /// Wraps the socket; needs a running tokio reactor.
-    pub fn new(socket: OwnedFd) -> io::Result<Self> {
+    /// Wraps the socket; needs a running tokio reactor. Exits are written to `exits` before they are received.
+    pub fn new(socket: OwnedFd, exits: Exits) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(Self { socket: UnixDatagram::from_std(socket.into())? })
+        Ok(Self { socket: UnixDatagram::from_std(socket.into())?, exits })
+    }
+
+    /// Exits a daemon before this one received.
+    pub fn known_exits(&self) -> Vec<FromInit> {
+        self.exits.read()
     }
 
     /// Sends one message; waits for room a bounded time.
@@ -77,7 +84,7 @@ impl Channel {
     pub async fn receive(&self) -> io::Result<Option<(FromInit, Option<OwnedFd>)>> {
         loop {
             self.socket.readable().await?;
-            match self.socket.try_io(Interest::READABLE, || receive_now(self.socket.as_fd())) {
+            match self.socket.try_io(Interest::READABLE, || self.receive_kept()) {
                 Ok(Packet { text, .. }) if text.is_empty() => return Ok(None),
                 Ok(Packet { text, descriptor }) => match FromInit::parse(&text) {
                     Ok(message) => return Ok(Some((message, descriptor))),
@@ -90,12 +97,23 @@ impl Channel {
     }
 }
 
+impl Channel {
+    fn receive_kept(&self) -> io::Result<Packet> {
+        let peeked = receive_now(self.socket.as_fd(), RecvFlags::PEEK)?;
+        if let Ok(exit @ FromInit::Exit { .. }) = FromInit::parse(&peeked.text) {
+            self.exits.add(&exit);
+        }
+        drop(peeked);
+        receive_now(self.socket.as_fd(), RecvFlags::empty())
+    }
+}
+
 struct Packet {
     text: String,
     descriptor: Option<OwnedFd>,
 }
 
-fn receive_now(socket: BorrowedFd<'_>) -> io::Result<Packet> {
+fn receive_now(socket: BorrowedFd<'_>, flags: RecvFlags) -> io::Result<Packet> {
     let mut data = [0; MAX_PACKET];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -103,7 +121,7 @@ fn receive_now(socket: BorrowedFd<'_>) -> io::Result<Packet> {
         socket,
         &mut [IoSliceMut::new(&mut data)],
         &mut control,
-        RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
+        flags | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
     )?;
     let descriptor = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
@@ -121,10 +139,12 @@ mod tests {
     async fn messages_and_descriptors_cross() {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        let channel = Channel::new(ours).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let exits = || Exits::new(folder.path().join("exits"));
+        let channel = Channel::new(ours, exits()).unwrap();
         let (read_end, _write_end) = rustix::pipe::pipe().unwrap();
         channel.send(&ToInit::Store { name: "x".into() }, Some(read_end.as_fd())).unwrap();
-        let packet = receive_now(theirs.as_fd()).unwrap();
+        let packet = receive_now(theirs.as_fd(), RecvFlags::empty()).unwrap();
         assert_eq!(packet.text, "FDSTORE=1\nFDNAME=x");
         assert!(packet.descriptor.is_some());
 
@@ -132,6 +152,10 @@ mod tests {
         rustix::net::send(&theirs, b"STOP=reboot", SendFlags::empty()).unwrap();
         let (message, _) = channel.receive().await.unwrap().unwrap();
         assert_eq!(message, FromInit::Stop(crate::control::Power::Reboot));
+        rustix::net::send(&theirs, b"EXIT=7\nSTATUS=0\nTIME_US=9", SendFlags::empty()).unwrap();
+        let exit = FromInit::Exit { pid: 7, status: 0, time_us: 9 };
+        assert_eq!(channel.receive().await.unwrap().unwrap().0, exit);
+        assert_eq!(exits().read(), [exit]);
         drop(theirs);
         assert!(channel.receive().await.unwrap().is_none());
     }

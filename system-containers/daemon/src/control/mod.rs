@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`message`] | text of the messages, pure |
 //! | [`channel`] | the sequenced-packet socket |
+//! | [`exits`] | reported exits that must not be forgotten |
 
 pub mod channel;
+pub mod exits;
 pub mod message;
 
 pub use channel::Channel;

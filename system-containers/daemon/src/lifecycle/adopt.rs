@@ -9,6 +9,10 @@ use rustix::fd::OwnedFd;
 use rustix::process::Pid;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
+
+/// Time PID 1 gets to report a process that is gone or a zombie; it reaps at once, unless the machine is very busy.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes over every service that has a record from before, with the descriptors PID 1 kept.
 pub fn all(system: &Rc<System>, mut stored: HashMap<String, OwnedFd>) {
@@ -56,12 +60,16 @@ fn take_descriptors(system: &Rc<System>, name: &str, stored: &mut HashMap<String
 fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks: u64) {
     let alive = pid.and_then(Pid::from_raw).and_then(|pid| process::find(pid, ticks, &system.paths.cgroup.join(name)));
     let since = system.with(name, |unit| unit.record.started_us).unwrap_or(0);
-    let mut exit = system.reaper.borrow_mut().wait(pid.unwrap_or(0), since);
+    let exit = system.reaper.borrow_mut().wait(pid.unwrap_or(0), since);
     let Some(pidfd) = alive else {
-        // Either PID 1 has reported it, or nobody saw it; the wait must not last.
-        let known = exit.try_recv().ok();
+        // It may have ended just now and be reported in a moment, or nobody saw it; the wait must not last.
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        known.map(|exit| sender.send(exit));
+        tokio::task::spawn_local(async move {
+            if let Ok(Ok(exit)) = tokio::time::timeout(REPORT_TIMEOUT, exit).await {
+                // Whoever waits for it does so as long as this process runs.
+                sender.send(exit).ok();
+            }
+        });
         tokio::task::spawn_local(end::watch(Rc::clone(system), name.into(), receiver));
         return;
     };

@@ -14,6 +14,11 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The inverse of [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Stdout, Self::Stderr].into_iter().find(|stream| stream.name() == name)
+    }
+
     /// As in the file.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,7 +5,11 @@ mod api;
 #[cfg(test)]
 mod bollard;
 #[cfg(test)]
+mod kill_loop;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod logs;
 #[cfg(test)]
 mod survival;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A stand-in for PID 1: the subreaper of the daemon's containers, speaking the control protocol.
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -33,6 +34,8 @@ pub(crate) struct FakeInit {
     pub(crate) known: Arc<Mutex<Known>>,
     /// Process id of the daemon that runs now.
     pub(crate) daemon: i32,
+    /// The daemon's program.
+    pub(crate) program: PathBuf,
     /// Environment of the daemon's console and root.
     root: PathBuf,
     cgroup: PathBuf,
@@ -59,14 +62,15 @@ impl FakeInit {
                 move || reap(&ours, &known, &stop)
             }),
         ];
-        Self { known, daemon: 0, root: root.into(), cgroup: cgroup.into(), ours, theirs, stop, threads }
+        let program = env!("CARGO_BIN_EXE_system-daemon").into();
+        Self { known, daemon: 0, program, root: root.into(), cgroup: cgroup.into(), ours, theirs, stop, threads }
     }
 
     /// Starts the daemon.
     pub(crate) fn boot(&mut self) {
         let inherited = rustix::io::dup(&self.theirs).unwrap();
         // Not waited for here: the reaper does.
-        let id = Command::new(env!("CARGO_BIN_EXE_system-daemon"))
+        let id = Command::new(&self.program)
             .arg("--root")
             .arg(&self.root)
             .arg("--cgroup")
@@ -80,11 +84,42 @@ impl FakeInit {
         self.daemon = i32::try_from(id.unwrap()).unwrap();
     }
 
-    /// Kills the daemon and waits until it is gone.
+    /// Kills the daemon, waits until it is gone, and takes back what it did not read, as PID 1 does.
     pub(crate) fn kill_daemon(&mut self) {
         rustix::process::kill_process(Pid::from_raw(self.daemon).unwrap(), Signal::KILL).unwrap();
         while !self.known.lock().unwrap().exits.contains_key(&self.daemon) {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        self.kill_helpers();
+        // What it said last is still answered; the answers are for nobody.
+        loop {
+            let _known = self.known.lock().unwrap();
+            if rustix::io::ioctl_fionread(&*self.ours).unwrap() == 0 {
+                break;
+            }
+        }
+        let mut packet = [0; 4096];
+        let mut exits = Vec::new();
+        while let Ok((length, _)) = rustix::net::recv(&self.theirs, &mut packet, RecvFlags::DONTWAIT) {
+            let text = String::from_utf8(packet[..length].to_vec()).unwrap();
+            exits.extend(text.starts_with("EXIT=").then_some(text));
+        }
+        exits.iter().for_each(|exit| send(&self.ours, exit, None));
+    }
+
+    /// What the daemon left behind must not work beside the next one's; containers are in cgroups of their own.
+    fn kill_helpers(&self) {
+        let program = self.program.to_str().unwrap();
+        let group = self.cgroup.file_name().unwrap().to_str().unwrap();
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let exe = std::fs::read_link(process.path().join("exe")).unwrap_or_default();
+            let its = exe.to_str().is_some_and(|exe| exe.starts_with(program));
+            let inside = std::fs::read_to_string(process.path().join("cgroup")).unwrap_or_default().contains(group);
+            if its && !inside {
+                // It may have ended meanwhile.
+                rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).ok();
+            }
         }
     }
 
@@ -138,6 +173,9 @@ fn listen(ours: &OwnedFd, known: &Mutex<Known>) -> bool {
     let mut data = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
+    // Received and answered under the lock, so that nobody finds the socket empty and the answer not yet sent.
+    poll(&mut [PollFd::new(ours, PollFlags::IN)], None).unwrap();
+    let mut known = known.lock().unwrap();
     let received = recvmsg(ours, &mut [IoSliceMut::new(&mut data)], &mut control, RecvFlags::CMSG_CLOEXEC);
     let length = received.map_or(0, |received| received.bytes);
     if length == 0 {
@@ -148,7 +186,6 @@ fn listen(ours: &OwnedFd, known: &Mutex<Known>) -> bool {
         _ => None,
     });
     let text = String::from_utf8(data[..length].to_vec()).unwrap();
-    let mut known = known.lock().unwrap();
     let name = || text.split("FDNAME=").nth(1).unwrap().to_owned();
     if text.starts_with("FDSTORE=1") {
         known.stored.insert(name(), descriptor.expect("a descriptor to store"));

@@ -42,9 +42,10 @@ impl World {
         nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        for path in ["services", "run/hull", "state", "binaries"] {
+        for path in ["services", "run/hull", "state", "binaries", "proc/sys/kernel/random"] {
             fs::create_dir_all(root.join(path)).unwrap();
         }
+        fs::copy("/proc/sys/kernel/random/boot_id", root.join("proc/sys/kernel/random/boot_id")).unwrap();
         fs::write(root.join("console"), "").unwrap();
         fs::copy("/bin/busybox", root.join("binaries/busybox")).expect("busybox-static is installed");
         let cgroup = cgroup2().join(format!("hull-test-{}", std::process::id()));
@@ -112,14 +113,18 @@ impl World {
         fs::read_to_string(self.root.join("console")).unwrap()
     }
 
-    /// Log records of a service, oldest first, read from its files.
+    /// Texts of a service's log records, oldest first, read from its files.
     pub(crate) fn log(&self, name: &str) -> Vec<String> {
+        self.records(name).iter().map(|record| record["log"].as_str().unwrap().trim_end().to_owned()).collect()
+    }
+
+    /// Log records of a service, oldest first, read from its files.
+    pub(crate) fn records(&self, name: &str) -> Vec<Value> {
         let folder = self.root.join("state/log").join(name);
         let text: String =
             ["3", "2", "1", "current"].iter().filter_map(|file| fs::read_to_string(folder.join(file)).ok()).collect();
-        let line =
-            |line: &str| serde_json::from_str::<Value>(line).unwrap()["log"].as_str().unwrap().trim_end().to_owned();
-        text.lines().map(line).collect()
+        let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.filter(|record| record.get("boot").is_none()).collect()
     }
 
     /// The host's API socket.
