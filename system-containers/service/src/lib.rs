@@ -15,6 +15,6 @@ pub mod validate;
 
 pub use parse::{ParseError, parse};
 pub use schema::{
-    Api, Capability, DeviceRule, Devices, Health, Image, Kind, Limits, Mount, MountType, Namespaces, Network, Probe,
-    Process, Ready, Restart, Run, Security, Service,
+    Api, Capability, DeviceRule, Devices, Health, Image, IoMax, Kind, Limits, Mount, MountType, Namespaces, Network,
+    Probe, Process, Ready, Restart, Run, Security, Service,
 };

@@ -65,4 +65,23 @@ mod tests {
         let error = parse("t", &text).unwrap_err().to_string();
         assert!(error.contains("absolute") && error.contains("CAP_KILL"), "{error}");
     }
+
+    #[test]
+    fn limits_are_checked() {
+        for (text, key) in [
+            ("memory-swap-max = \"0\"\noom-group = true\ncpu-max = 150\nio-weight = 10", None),
+            ("io-max = [{ device = \"system-disk\", read-bytes = \"10M\", write-operations = 100 }]", None),
+            ("memory-swap-max = \"much\"", Some("limits.memory-swap-max")),
+            ("io-max = [{ device = \"sda\" }]", Some("limits.io-max.device")),
+            ("io-max = [{ device = \"/dev/sda\", write-bytes = \"x\" }]", Some("limits.io-max.write-bytes")),
+            ("io-weight = 0", Some("limits.io-weight")),
+            ("cpu-max = 0", Some("limits.cpu-max")),
+        ] {
+            let result = parse("t", &format!("{MINIMAL}[limits]\n{text}\n")).map_err(|error| error.to_string());
+            match key {
+                None => assert!(result.is_ok(), "{text}: {result:?}"),
+                Some(key) => assert!(result.as_ref().is_err_and(|error| error.contains(key)), "{text}: {result:?}"),
+            }
+        }
+    }
 }

@@ -336,6 +336,12 @@ pub struct Limits {
     /// `memory.low`: protected from reclaim.
     #[serde(default)]
     pub memory_low: Option<String>,
+    /// `memory.swap.max`: swap space beyond `memory-max`.
+    #[serde(default)]
+    pub memory_swap_max: Option<String>,
+    /// `memory.oom.group`: for want of memory all processes are killed, or none.
+    #[serde(default)]
+    pub oom_group: bool,
     /// `pids.max`.
     #[serde(default)]
     pub pids_max: Option<u64>,
@@ -345,9 +351,38 @@ pub struct Limits {
     /// `cpu.weight` from the start of the service until it is ready, the same range.
     #[serde(default)]
     pub startup_cpu_weight: Option<u64>,
+    /// `cpu.max`: percent of one processor, so that 150 is one and a half.
+    #[serde(default)]
+    pub cpu_max: Option<u64>,
+    /// `io.weight`, 1 to 10000, default 100.
+    #[serde(default)]
+    pub io_weight: Option<u64>,
+    /// `io.max`, one entry a disk.
+    #[serde(default)]
+    pub io_max: Vec<IoMax>,
     /// `RLIMIT_NOFILE`, soft and hard.
     #[serde(default)]
     pub open_files: Option<u64>,
+}
+
+/// The most a service may read and write on one disk, each a second; what is missing is not limited.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IoMax {
+    /// Node of a whole disk below `/dev`, or `system-disk`.
+    pub device: String,
+    /// `rbps`: a size.
+    #[serde(default)]
+    pub read_bytes: Option<String>,
+    /// `wbps`: a size.
+    #[serde(default)]
+    pub write_bytes: Option<String>,
+    /// `riops`.
+    #[serde(default)]
+    pub read_operations: Option<u64>,
+    /// `wiops`.
+    #[serde(default)]
+    pub write_operations: Option<u64>,
 }
 
 /// Readiness.

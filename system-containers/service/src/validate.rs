@@ -1,6 +1,6 @@
 //! Checks between keys that serde cannot express.
 
-use crate::schema::{MountType, Probe, Service};
+use crate::schema::{Limits, MountType, Probe, Service};
 
 /// One contradiction: the key and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,10 @@ pub struct Problem {
     pub text: String,
 }
 
-const DEVICE_SETS: [&str; 4] = ["system-disk", "memory", "watchdog", "kmsg"];
+/// Word for the disk the machine was started from, where a disk is named.
+pub const SYSTEM_DISK: &str = "system-disk";
+
+const DEVICE_SETS: [&str; 4] = [SYSTEM_DISK, "memory", "watchdog", "kmsg"];
 
 /// All problems of one service; empty means valid.
 pub fn validate(service: &Service) -> Vec<Problem> {
@@ -80,17 +83,7 @@ pub fn validate(service: &Service) -> Vec<Problem> {
     if ids.len() != 2 || ids.iter().any(Result::is_err) {
         report("run.user".into(), "must be \"uid:gid\" in numbers".into());
     }
-    for (key, size) in [
-        ("memory-max", &service.limits.memory_max),
-        ("memory-high", &service.limits.memory_high),
-        ("memory-low", &service.limits.memory_low),
-    ] {
-        if let Some(text) = size {
-            if parse_size(text).is_none() {
-                report(format!("limits.{key}"), format!("\"{text}\" is no size such as \"64M\""));
-            }
-        }
-    }
+    check_limits(&service.limits, &mut report);
     if let Some(ready) = &service.ready {
         if ready.notify == ready.probe.is_some() {
             report("ready".into(), "set either notify = true or a probe".into());
@@ -103,6 +96,41 @@ pub fn validate(service: &Service) -> Vec<Problem> {
         check_probe("health.probe", &health.probe, &mut report);
     }
     problems
+}
+
+fn check_limits(limits: &Limits, report: &mut impl FnMut(String, String)) {
+    let mut sizes = vec![
+        ("memory-max", &limits.memory_max),
+        ("memory-high", &limits.memory_high),
+        ("memory-low", &limits.memory_low),
+        ("memory-swap-max", &limits.memory_swap_max),
+    ];
+    for io in &limits.io_max {
+        sizes.extend([("io-max.read-bytes", &io.read_bytes), ("io-max.write-bytes", &io.write_bytes)]);
+        if io.device != SYSTEM_DISK && !io.device.starts_with("/dev/") {
+            report(
+                "limits.io-max.device".into(),
+                format!("\"{}\": name a disk below /dev, or \"{SYSTEM_DISK}\"", io.device),
+            );
+        }
+    }
+    for (key, size) in sizes {
+        if let Some(text) = size.as_ref().filter(|text| parse_size(text).is_none()) {
+            report(format!("limits.{key}"), format!("\"{text}\" is no size such as \"64M\""));
+        }
+    }
+    for (key, weight) in [
+        ("cpu-weight", limits.cpu_weight),
+        ("startup-cpu-weight", limits.startup_cpu_weight),
+        ("io-weight", limits.io_weight),
+    ] {
+        if weight.is_some_and(|weight| !(1..=10_000).contains(&weight)) {
+            report(format!("limits.{key}"), "must be between 1 and 10000".into());
+        }
+    }
+    if limits.cpu_max == Some(0) {
+        report("limits.cpu-max".into(), "must be at least 1 percent of a processor".into());
+    }
 }
 
 fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)) {

@@ -149,7 +149,7 @@ pub fn inspect(system: &System, name: &str, unit: &Unit) -> model::Inspect {
         created: time(unit.record.created),
         path: path.concat(),
         args,
-        state: inspect_state(system, name, unit),
+        state: inspect_state(unit),
         image: image_id(system, name),
         name: format!("/{name}"),
         restart_count: unit.record.machine.restarts,
@@ -163,16 +163,15 @@ pub fn inspect(system: &System, name: &str, unit: &Unit) -> model::Inspect {
     }
 }
 
-fn inspect_state(system: &System, name: &str, unit: &Unit) -> model::State {
+fn inspect_state(unit: &Unit) -> model::State {
     let time = |time: Option<WallTime>| time.map_or_else(|| NEVER.into(), WallTime::rfc3339);
     let status = state(unit);
-    let stats = hull_runtime::cgroup::stats(&system.paths.cgroup.join(name)).ok();
     model::State {
         status: status.into(),
         running: matches!(status, "running" | "paused"),
         paused: unit.record.paused,
         restarting: status == "restarting",
-        oom_killed: stats.and_then(|stats| stats.oom_kills).is_some_and(|kills| kills > 0),
+        oom_killed: unit.record.oom.in_run,
         dead: unit.record.machine.phase == Phase::Failed,
         pid: unit.init().map_or(0, |pid| pid.as_raw_nonzero().get()),
         exit_code: if unit.record.finished.is_some() { exit_code(unit.record.exit_status) } else { 0 },

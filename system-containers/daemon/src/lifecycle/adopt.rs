@@ -3,7 +3,7 @@
 use super::machine::{Event, Phase};
 use super::start::{listen, log_name, notify_name};
 use super::system::System;
-use super::{end, process, ready};
+use super::{end, oom, process, ready};
 use crate::log_store::Stream;
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
@@ -66,6 +66,7 @@ fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks:
         return;
     };
     system.with(name, |unit| unit.pidfd = Some(pidfd));
+    oom::begin(system, name);
     tokio::task::spawn_local(end::watch(Rc::clone(system), name.into(), exit));
     let epoch = system.with(name, |unit| unit.record.machine.epoch).unwrap_or(0);
     let (shared, service) = (Rc::clone(system), name.to_owned());

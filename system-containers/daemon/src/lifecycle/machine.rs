@@ -98,6 +98,8 @@ pub enum Event {
         status: Option<i32>,
         /// Length of the run in seconds.
         ran: u64,
+        /// What lies behind the status, where that is known.
+        cause: Option<String>,
     },
     /// The restart delay is over.
     BackOffOver,
@@ -214,7 +216,7 @@ impl Machine {
                 self.slow = true;
                 vec![]
             }
-            (Started | Ready, Event::Exited { status, ran }) => self.exited(policy, status, ran),
+            (Started | Ready, Event::Exited { status, ran, cause }) => self.exited(policy, status, ran, cause),
             (Stopping, Event::Exited { .. }) => match self.intent {
                 Intent::Restart => self.launch(true),
                 Intent::Retry => self.retry(),
@@ -267,7 +269,7 @@ impl Machine {
         self.go(Phase::BackOff, vec![Action::Delay(delay)])
     }
 
-    fn exited(&mut self, policy: Policy, status: Option<i32>, ran: u64) -> Vec<Action> {
+    fn exited(&mut self, policy: Policy, status: Option<i32>, ran: u64, cause: Option<String>) -> Vec<Action> {
         let well = status == Some(0);
         if policy.oneshot && well {
             self.last_error = None;
@@ -277,7 +279,8 @@ impl Machine {
         if ran >= STABLE_SECONDS {
             self.failures = 0;
         }
-        self.last_error = Some(format!("ended: {}", describe(status)));
+        let cause = cause.map(|cause| format!(", {cause}")).unwrap_or_default();
+        self.last_error = Some(format!("ended: {}{cause}", describe(status)));
         match (policy.restart, well) {
             (Restart::Always, _) | (Restart::OnFailure, false) => self.retry(),
             (_, true) => self.go(Phase::Ended, vec![]),

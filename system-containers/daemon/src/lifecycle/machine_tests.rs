@@ -7,7 +7,7 @@ const DAEMON: Policy = Policy { oneshot: false, restart: Restart::Always };
 const ONESHOT: Policy = Policy { oneshot: true, restart: Restart::OnFailure };
 
 fn exited(status: i32) -> Event {
-    Event::Exited { status: Some(status), ran: 1 }
+    Event::Exited { status: Some(status), ran: 1, cause: None }
 }
 
 fn run(policy: Policy, events: impl IntoIterator<Item = Event>) -> (Machine, Vec<Action>) {
@@ -82,9 +82,10 @@ fn a_crash_loop_settles_is_shown_failed_and_is_forgotten_after_a_stable_run() {
     machine.apply(DAEMON, Event::Launched);
     machine.apply(DAEMON, Event::Ready);
     assert!(!machine.failed());
-    let actions = machine.apply(DAEMON, Event::Exited { status: Some(9), ran: STABLE_SECONDS });
+    let actions =
+        machine.apply(DAEMON, Event::Exited { status: Some(9), ran: STABLE_SECONDS, cause: Some("why".into()) });
     assert_eq!(actions, [Action::Delay(FIRST_DELAY)]);
-    assert_eq!(machine.last_error.as_deref(), Some("ended: killed by SIGKILL"));
+    assert_eq!(machine.last_error.as_deref(), Some("ended: killed by SIGKILL, why"));
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::LaunchFailed("x".into())),
         Just(Event::Ready),
         Just(Event::ReadyTimeout("x".into())),
-        (any::<Option<i32>>(), 0_u64..100).prop_map(|(status, ran)| Event::Exited { status, ran }),
+        (any::<Option<i32>>(), 0_u64..100).prop_map(|(status, ran)| Event::Exited { status, ran, cause: None }),
         Just(Event::Slow),
         Just(Event::BackOffOver),
         Just(Event::StopTimeout),
@@ -152,7 +153,7 @@ proptest! {
         feed(&mut machine, Event::Stop);
         feed(&mut machine, Event::Launched);
         feed(&mut machine, Event::StopTimeout);
-        feed(&mut machine, Event::Exited { status: Some(9), ran: 0 });
+        feed(&mut machine, Event::Exited { status: Some(9), ran: 0, cause: None });
         feed(&mut machine, Event::BackOffOver);
         feed(&mut machine, Event::Admit);
         prop_assert!(matches!(machine.phase, Phase::Stopped | Phase::Ended | Phase::Failed), "{:?}", machine);

@@ -14,6 +14,7 @@
 //! | [`read_ahead`] | programs fetched from the disk before their service starts |
 //! | [`start`], [`end`] | making a container, clearing one away |
 //! | [`ready`] | readiness, post-start commands, health |
+//! | [`oom`] | what the kernel kills for want of memory |
 //! | [`events`] | what happens, for clients of the API |
 //! | [`pause`] | freezing a container and letting it go on |
 //! | [`exec`] | further processes in a container |
@@ -26,6 +27,7 @@ pub mod end;
 pub mod events;
 pub mod exec;
 pub mod machine;
+pub mod oom;
 pub mod order;
 pub mod pause;
 pub mod process;

@@ -2,6 +2,7 @@
 //! needs no fsync; written by rename, so it is never seen half.
 
 use super::machine::Machine;
+use super::oom::Kills;
 use crate::clock::WallTime;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -37,6 +38,9 @@ pub struct Record {
     /// Its container is frozen.
     #[serde(default)]
     pub paused: bool,
+    /// What the kernel killed for want of memory.
+    #[serde(default)]
+    pub oom: Kills,
     /// When it first became ready, microseconds of `CLOCK_BOOTTIME`.
     pub ready_us: Option<u64>,
 }

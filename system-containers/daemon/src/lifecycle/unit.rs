@@ -2,6 +2,7 @@
 
 use super::boot;
 use super::machine::{Machine, Phase, Policy};
+use super::oom;
 use super::record::Record;
 use hull_service::{Kind, Service};
 use rustix::fd::OwnedFd;
@@ -55,6 +56,10 @@ pub struct Unit {
     pub health: HealthState,
     /// Failed checks in a row and what the last one said.
     pub health_failures: (u32, String),
+    /// Looks for processes killed for want of memory while the container runs.
+    pub oom: Option<oom::Watch>,
+    /// Wakes it.
+    pub oom_task: Option<JoinHandle<()>>,
     /// Receives notifications while the container runs.
     pub listener: Option<JoinHandle<()>>,
     /// Timers, probes and checks that end with the phase.
@@ -73,6 +78,8 @@ impl Unit {
             status: None,
             health,
             health_failures: (0, String::new()),
+            oom: None,
+            oom_task: None,
             listener: None,
             tasks: Vec::new(),
         }
@@ -88,6 +95,8 @@ impl Unit {
             status: None,
             health: HealthState::None,
             health_failures: (0, String::new()),
+            oom: None,
+            oom_task: None,
             listener: None,
             tasks: Vec::new(),
         }

@@ -18,7 +18,7 @@ pub mod process;
 use crate::paths::Paths;
 use facts::Facts;
 use hull_runtime::{Exec, Launch, cgroup, launch};
-use hull_service::{Network, Service, validate::parse_size};
+use hull_service::{IoMax, Network, Service, validate::parse_size};
 use mounts::Source;
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::process::Pid;
@@ -152,8 +152,26 @@ fn limits(service: &Service) -> cgroup::Limits {
         memory_max: size(&service.limits.memory_max),
         memory_high: size(&service.limits.memory_high),
         memory_low: size(&service.limits.memory_low),
+        memory_swap_max: size(&service.limits.memory_swap_max),
+        oom_group: service.limits.oom_group,
         pids_max: service.limits.pids_max,
         cpu_weight: service.limits.startup_cpu_weight.or(service.limits.cpu_weight),
+        cpu_max: service.limits.cpu_max,
+        io_weight: service.limits.io_weight,
+        // Disks are found when the service starts.
+        io_max: Vec::new(),
+    }
+}
+
+/// The limit on one disk of this number.
+pub fn io_max(limit: &IoMax, device: (u32, u32)) -> cgroup::IoMax {
+    let size = |text: &Option<String>| text.as_deref().and_then(parse_size);
+    cgroup::IoMax {
+        device,
+        read_bytes: size(&limit.read_bytes),
+        write_bytes: size(&limit.write_bytes),
+        read_operations: limit.read_operations,
+        write_operations: limit.write_operations,
     }
 }
 

@@ -49,6 +49,8 @@ fn every_key_of_a_full_service_arrives() {
     // two of the disk, three of memory, two of the watchdog, one of kmsg
     assert_eq!(plan.launch.devices.deny.iter().filter(denied).count(), 8);
     assert_eq!((plan.limits.memory_max, plan.limits.pids_max), (Some(64 << 20), Some(32)));
+    assert_eq!((plan.limits.memory_swap_max, plan.limits.oom_group), (Some(0), true));
+    assert_eq!((plan.limits.cpu_max, plan.limits.io_weight), (Some(150), Some(10)));
     let made: Vec<_> = plan.sources.iter().map(|made| (made.path.to_str().unwrap(), made.file, made.mode)).collect();
     assert_eq!(
         made,

@@ -75,12 +75,26 @@ fn messages(system: &System, services: &[ServiceStatus]) -> Vec<Message> {
         source: service.name.clone(),
         text: service.last_error.clone().unwrap_or_else(|| "failed".into()),
     });
+    let killed: Vec<Message> = system.units.borrow().iter().filter_map(|(name, unit)| killed(name, unit)).collect();
     let logs = system.logs.problems().into_iter().map(|(source, reason)| Message {
         severity: "warning".into(),
         source,
         text: format!("log lines are lost: {reason}"),
     });
-    boot.chain(space::full(&system.paths.below_root("/state"))).chain(cloud).chain(failed).chain(logs).collect()
+    boot.chain(space::full(&system.paths.below_root("/state")))
+        .chain(cloud)
+        .chain(failed)
+        .chain(killed)
+        .chain(logs)
+        .collect()
+}
+
+/// A service whose processes were killed for want of memory since the machine was started.
+fn killed(name: &str, unit: &Unit) -> Option<Message> {
+    let kills = &unit.record.oom;
+    let last = kills.last.as_ref()?;
+    let often = if kills.reports > 1 { format!("; {} times since boot", kills.reports) } else { String::new() };
+    Some(Message { severity: "warning".into(), source: name.into(), text: format!("{last}{often}") })
 }
 
 /// Asks dm-verity; `None` where there is nothing to ask.
