@@ -27,4 +27,4 @@ mod plan;
 
 pub use devices::{DeviceKind, DeviceRules, Rule};
 pub use error::{StartError, Step};
-pub use launch::{Exec, Launch, Started, Stdio, TerminalSize, User, exec, start};
+pub use launch::{Exec, Launch, Started, Stdio, TerminalSize, User, exec, start, start_with};

@@ -67,6 +67,25 @@ mod tests {
     }
 
     #[test]
+    fn health_and_descriptors_are_checked() {
+        let two = "[[process]]\nname = \"b\"\ncommand = [\"/b\"]\n";
+        for (text, key) in [
+            ("[health]\nwatchdog = 5\n[run]\nfd-store-max = 4\n".to_owned(), None),
+            ("[health]\nretries = 2\n".into(), Some("health: set")),
+            ("[health]\nwatchdog = 0\n".into(), Some("health.watchdog")),
+            (format!("{two}[health]\nwatchdog = 5\n"), Some("health.watchdog")),
+            (format!("{two}[run]\nfd-store-max = 1\n"), Some("run.fd-store-max")),
+            ("[run]\nfd-store-max = 65\n".into(), Some("run.fd-store-max")),
+        ] {
+            let result = parse("t", &format!("{MINIMAL}{text}")).map_err(|error| error.to_string());
+            match key {
+                None => assert!(result.is_ok(), "{text}: {result:?}"),
+                Some(key) => assert!(result.as_ref().is_err_and(|error| error.contains(key)), "{text}: {result:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn limits_are_checked() {
         for (text, key) in [
             ("memory-swap-max = \"0\"\noom-group = true\ncpu-max = 150\nio-weight = 10", None),

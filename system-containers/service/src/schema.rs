@@ -167,6 +167,9 @@ pub struct Run {
     pub restart: Restart,
     /// Commands run inside the container once it is ready; a failure is reported, not fatal.
     pub post_start: Vec<Vec<String>>,
+    /// Descriptors the service may leave with the system by `FDSTORE=1` (sd_notify(3)) and get back when it is started
+    /// again.
+    pub fd_store_max: u32,
     /// Files of the image fetched from the disk while the service waits for others at boot, as in `[image] files`.
     pub read_ahead: Vec<String>,
 }
@@ -181,6 +184,7 @@ impl Default for Run {
             stop_timeout: 10,
             restart: Restart::Always,
             post_start: Vec::new(),
+            fd_store_max: 0,
             read_ahead: Vec::new(),
         }
     }
@@ -420,12 +424,17 @@ pub enum Probe {
     HttpUnix(String),
 }
 
-/// Repeated check of a running service.
+/// Watching a running service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Health {
     /// What is asked.
-    pub probe: Probe,
+    #[serde(default)]
+    pub probe: Option<Probe>,
+    /// Seconds between two `WATCHDOG=1` of the service (sd_notify(3)); without one it is stopped and started again by
+    /// its restart policy.
+    #[serde(default)]
+    pub watchdog: Option<u32>,
     /// Seconds between two checks.
     #[serde(default = "default_interval")]
     pub interval: u32,

@@ -15,6 +15,9 @@ pub struct Problem {
 /// Word for the disk the machine was started from, where a disk is named.
 pub const SYSTEM_DISK: &str = "system-disk";
 
+/// Most descriptors one service may leave with the system: PID 1 keeps 512 for all of them.
+pub const FD_STORE_MAX: u32 = 64;
+
 const DEVICE_SETS: [&str; 4] = [SYSTEM_DISK, "memory", "watchdog", "kmsg"];
 
 /// All problems of one service; empty means valid.
@@ -93,7 +96,24 @@ pub fn validate(service: &Service) -> Vec<Problem> {
         }
     }
     if let Some(health) = &service.health {
-        check_probe("health.probe", &health.probe, &mut report);
+        if health.probe.is_none() && health.watchdog.is_none() {
+            report("health".into(), "set a probe, a watchdog, or both".into());
+        }
+        if let Some(probe) = &health.probe {
+            check_probe("health.probe", probe, &mut report);
+        }
+        if health.watchdog == Some(0) {
+            report("health.watchdog".into(), "must be at least 1 second".into());
+        }
+    }
+    let watchdog = service.health.as_ref().is_some_and(|health| health.watchdog.is_some());
+    for (key, used) in [("health.watchdog", watchdog), ("run.fd-store-max", service.run.fd_store_max > 0)] {
+        if used && service.processes.len() > 1 {
+            report(key.into(), "only for a service of one [[process]]: the others do not get $NOTIFY_SOCKET".into());
+        }
+    }
+    if service.run.fd_store_max > FD_STORE_MAX {
+        report("run.fd-store-max".into(), format!("must be at most {FD_STORE_MAX}"));
     }
     problems
 }

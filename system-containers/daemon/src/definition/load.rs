@@ -68,7 +68,7 @@ fn check(name: &str, service: Service) -> Result<Service, String> {
         return Err(format!("{name}: process.tty: only service-init opens terminals; list more than one [[process]]"));
     }
     let probes = service.ready.iter().filter_map(|ready| ready.probe.as_ref());
-    let mut probes = probes.chain(service.health.iter().map(|health| &health.probe));
+    let mut probes = probes.chain(service.health.iter().filter_map(|health| health.probe.as_ref()));
     if service.namespaces.network == Network::Private && probes.any(|probe| matches!(probe, Probe::Tcp(_))) {
         return Err(format!("{name}: a tcp probe needs namespaces.network = \"host\"; use exec, unix or http-unix"));
     }

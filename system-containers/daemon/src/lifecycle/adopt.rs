@@ -3,7 +3,7 @@
 use super::machine::{Event, Phase};
 use super::start::{listen, log_name, notify_name};
 use super::system::System;
-use super::{end, oom, process, ready};
+use super::{end, fd_store, oom, process, ready, watchdog};
 use crate::log_store::Stream;
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
@@ -46,6 +46,7 @@ fn take_descriptors(system: &Rc<System>, name: &str, stored: &mut HashMap<String
             system.logs.add(name, stream, pipe);
         }
     }
+    fd_store::restore(system, name, stored);
     if let Some(socket) = stored.remove(&notify_name(name)) {
         if let Err(error) = listen(system, name, socket) {
             log::warn!("{name}: notify socket: {error}");
@@ -77,11 +78,10 @@ fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks:
             tokio::task::spawn_local(end::stop_timer(shared, service, epoch))
         }
         _ => tokio::task::spawn_local(async move {
+            watchdog::begin(&shared, &service, epoch);
             let Some(Some(definition)) = shared.with(&service, |unit| unit.definition.clone()) else { return };
             ready::end_startup(&shared, &service, &definition);
-            if let Some(health) = &definition.health {
-                ready::watch_health(&shared, &service, health).await;
-            }
+            ready::watch_health(&shared, &service, &definition).await;
         }),
     };
     system.with(name, |unit| unit.tasks.push(task));

@@ -7,7 +7,7 @@
 //!     │                │  ▼                │  └───┐      ▼
 //!     │   elapsed   BackOff ◀──────────────┘ exit │    Ended (ran to its end) / Failed (no restart wanted)
 //!     │                                           │
-//!   first          Stop, Restart, ready timeout   ▼
+//!   first     Stop, Restart, ready timeout, fault ▼
 //!                                              Stopping ──exit──▶ Stopped / Starting / BackOff
 //! ```
 
@@ -62,7 +62,7 @@ pub enum Intent {
     Stop,
     /// Start again at once.
     Restart,
-    /// It did not become ready in time: start again after a delay.
+    /// It did not become ready in time, or does not work any more: start again by its policy.
     Retry,
 }
 
@@ -90,6 +90,8 @@ pub enum Event {
     Ready,
     /// Not ready within its time: it is stopped and tried again.
     ReadyTimeout(String),
+    /// It is ready, but does not work: it is stopped and tried again.
+    Failing(String),
     /// A run-once service takes long: it goes on, and nobody waits for it any more.
     Slow,
     /// The container is gone; `status` as in wait(2), `None` when nobody saw it, `ran` in seconds.
@@ -212,14 +214,22 @@ impl Machine {
                 self.last_error = Some(reason);
                 self.stop(Intent::Retry)
             }
+            (Ready, Event::Failing(reason)) => {
+                self.last_error = Some(reason);
+                self.stop(Intent::Retry)
+            }
             (Started, Event::Slow) => {
                 self.slow = true;
                 vec![]
             }
             (Started | Ready, Event::Exited { status, ran, cause }) => self.exited(policy, status, ran, cause),
-            (Stopping, Event::Exited { .. }) => match self.intent {
+            (Stopping, Event::Exited { ran, .. }) => match self.intent {
                 Intent::Restart => self.launch(true),
-                Intent::Retry => self.retry(),
+                Intent::Retry if policy.restart == Restart::Never => self.go(Failed, vec![]),
+                Intent::Retry => {
+                    self.forget(ran);
+                    self.retry()
+                }
                 Intent::Run | Intent::Stop => self.go(Stopped, vec![]),
             },
             (Stopping, Event::StopTimeout) => vec![Action::Kill],
@@ -269,6 +279,13 @@ impl Machine {
         self.go(Phase::BackOff, vec![Action::Delay(delay)])
     }
 
+    /// A long run, in seconds, makes up for the failures before it.
+    fn forget(&mut self, ran: u64) {
+        if ran >= STABLE_SECONDS {
+            self.failures = 0;
+        }
+    }
+
     fn exited(&mut self, policy: Policy, status: Option<i32>, ran: u64, cause: Option<String>) -> Vec<Action> {
         let well = status == Some(0);
         if policy.oneshot && well {
@@ -276,9 +293,7 @@ impl Machine {
             self.failures = 0;
             return self.go(Phase::Ended, vec![]);
         }
-        if ran >= STABLE_SECONDS {
-            self.failures = 0;
-        }
+        self.forget(ran);
         let cause = cause.map(|cause| format!(", {cause}")).unwrap_or_default();
         self.last_error = Some(format!("ended: {}{cause}", describe(status)));
         match (policy.restart, well) {

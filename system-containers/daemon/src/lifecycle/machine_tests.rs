@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 const DAEMON: Policy = Policy { oneshot: false, restart: Restart::Always };
+const NEVER: Policy = Policy { oneshot: false, restart: Restart::Never };
 const ONESHOT: Policy = Policy { oneshot: true, restart: Restart::OnFailure };
 
 fn exited(status: i32) -> Event {
@@ -23,6 +24,7 @@ fn run(policy: Policy, events: impl IntoIterator<Item = Event>) -> (Machine, Vec
 fn paths_through_the_picture() {
     use Event::{Admit, BackOffOver, Launched, Ready as IsReady, Restart, Start, Stop, StopTimeout};
     let slow = || Event::ReadyTimeout("slow".into());
+    let fault = || Event::Failing("fault".into());
     let table = vec![
         ("start", DAEMON, vec![Admit], Phase::Starting, vec![Action::Launch]),
         ("up", DAEMON, vec![Admit, Launched], Phase::Started, vec![Action::AwaitReady]),
@@ -52,6 +54,17 @@ fn paths_through_the_picture() {
             Phase::BackOff,
             vec![Action::Delay(FIRST_DELAY)],
         ),
+        ("fault", DAEMON, vec![Admit, Launched, IsReady, fault()], Phase::Stopping, vec![Action::SignalStop]),
+        (
+            "fault retried",
+            DAEMON,
+            vec![Admit, Launched, IsReady, fault(), exited(15)],
+            Phase::BackOff,
+            vec![Action::Delay(FIRST_DELAY)],
+        ),
+        ("fault, not retried", NEVER, vec![Admit, Launched, IsReady, fault(), exited(15)], Phase::Failed, vec![]),
+        ("fault, stopped", DAEMON, vec![Admit, Launched, IsReady, fault(), Stop, exited(15)], Phase::Stopped, vec![]),
+        ("late fault", DAEMON, vec![Admit, fault()], Phase::Starting, vec![]),
     ];
     for (name, policy, events, phase, actions) in table {
         let (machine, last) = run(policy, events);
@@ -103,6 +116,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::LaunchFailed("x".into())),
         Just(Event::Ready),
         Just(Event::ReadyTimeout("x".into())),
+        Just(Event::Failing("x".into())),
         (any::<Option<i32>>(), 0_u64..100).prop_map(|(status, ran)| Event::Exited { status, ran, cause: None }),
         Just(Event::Slow),
         Just(Event::BackOffOver),

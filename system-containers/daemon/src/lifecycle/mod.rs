@@ -15,6 +15,8 @@
 //! | [`start`], [`end`] | making a container, clearing one away |
 //! | [`ready`] | readiness, post-start commands, health |
 //! | [`oom`] | what the kernel kills for want of memory |
+//! | [`watchdog`] | services that must give signs of life |
+//! | [`fd_store`] | descriptors a service gets back when it is started again |
 //! | [`events`] | what happens, for clients of the API |
 //! | [`pause`] | freezing a container and letting it go on |
 //! | [`exec`] | further processes in a container |
@@ -26,6 +28,7 @@ pub mod boot;
 pub mod end;
 pub mod events;
 pub mod exec;
+pub mod fd_store;
 pub mod machine;
 pub mod oom;
 pub mod order;
@@ -40,6 +43,7 @@ pub mod start;
 pub mod supervise;
 pub mod system;
 pub mod unit;
+pub mod watchdog;
 
 pub use machine::{Event, Machine, Phase};
 pub use system::System;

@@ -7,7 +7,7 @@ use super::unit::HealthState;
 use crate::plan::{self, Command, PROCESS_READY_TIMEOUT};
 use crate::readiness::probe;
 use hull_runtime::cgroup;
-use hull_service::{Health, Kind, Probe, Service};
+use hull_service::{Kind, Probe, Service};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -108,13 +108,15 @@ pub async fn accompany(system: Rc<System>, name: String) {
             Err(_) => log::warn!("{name}: post-start: {} takes too long", command.join(" ")),
         }
     }
-    if let Some(health) = &service.health {
-        watch_health(&system, &name, health).await;
-    }
+    watch_health(&system, &name, &service).await;
 }
 
-/// Checks the health of a ready service until the task is ended with its phase.
-pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
+/// Checks the health of a ready service that has a probe, until the task is ended with its phase.
+pub async fn watch_health(system: &Rc<System>, name: &str, service: &Service) {
+    let Some((health, probe)) = service.health.as_ref().and_then(|health| Some((health, health.probe.as_ref()?)))
+    else {
+        return;
+    };
     system.with(name, |unit| {
         unit.health = HealthState::Starting;
         unit.health_failures = (0, String::new());
@@ -125,7 +127,7 @@ pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
             continue;
         }
         let limit = Duration::from_secs(health.timeout.into());
-        let result = match tokio::time::timeout(limit, ask(system, name, &health.probe)).await {
+        let result = match tokio::time::timeout(limit, ask(system, name, probe)).await {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", health.timeout)),
         };

@@ -38,6 +38,9 @@ pub struct Record {
     /// Its container is frozen.
     #[serde(default)]
     pub paused: bool,
+    /// Time between two signs of life the service asked for itself, microseconds.
+    #[serde(default)]
+    pub watchdog_us: Option<u64>,
     /// What the kernel killed for want of memory.
     #[serde(default)]
     pub oom: Kills,

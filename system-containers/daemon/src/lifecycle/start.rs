@@ -1,10 +1,10 @@
 //! Making a service's container: sources, pipes, notify socket, cgroup, and the runtime's start.
 
-use super::end;
 use super::machine::Event;
 use super::oom;
 use super::process;
 use super::system::System;
+use super::{end, fd_store, watchdog};
 use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
 use crate::control::ToInit;
@@ -83,14 +83,18 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
         unit.notified = false;
         unit.status = None;
         let service = unit.definition.as_ref()?;
-        let notifies = plan::uses_service_init(service) || plan::notifies(service);
+        let notifies = plan::has_notify_socket(service);
+        unit.record.watchdog_us = None;
         let mut plan = plan::plan(name, service, &system.paths, &facts);
         plan.limits.io_max = disks(name, &service.limits.io_max, system.boot_report.system_disk.as_deref());
         Some((plan, notifies))
     });
-    let Some(Some((plan, notifies))) = planned else {
+    let Some(Some((mut plan, notifies))) = planned else {
         return Err(prepare("definition")(io::ErrorKind::NotFound.into()));
     };
+    let copies = system.with(name, |unit| fd_store::copies(unit)).transpose().map_err(prepare("kept descriptors"))?;
+    let (descriptors, names) = copies.unwrap_or_default();
+    plan::process::listen(&mut plan.launch.spec, &names);
     if notifies {
         let socket = notify::bind(&system.paths.notify(name)).map_err(prepare("notify socket"))?;
         system.tell_init(&ToInit::Store { name: notify_name(name) }, Some(socket.as_fd()));
@@ -100,7 +104,7 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     let stdout = log_pipe(system, name, Stream::Stdout).map_err(prepare("log pipe"))?;
     let stderr = log_pipe(system, name, Stream::Stderr).map_err(prepare("log pipe"))?;
     let program = system.paths.program.clone();
-    let work = move || carry_out(&program, &plan, [&stdin, &stdout, &stderr]);
+    let work = move || carry_out(&program, &plan, [&stdin, &stdout, &stderr], &descriptors);
     blocking(&format!("start {name}"), work).await.map_err(prepare("thread"))?
 }
 
@@ -126,7 +130,12 @@ fn block_device(node: &str) -> io::Result<(u32, u32)> {
     Ok((rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev)))
 }
 
-fn carry_out(program: &Path, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Started, LaunchError> {
+fn carry_out(
+    program: &Path,
+    plan: &Plan,
+    stdio: [&OwnedFd; 3],
+    descriptors: &[OwnedFd],
+) -> Result<Started, LaunchError> {
     for source in &plan.sources {
         make(source)
             .map_err(|error| LaunchError::Prepare { what: source.path.display().to_string(), source: error })?;
@@ -136,7 +145,8 @@ fn carry_out(program: &Path, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Starte
     cgroup::wait_empty(path, CLEAR_TIMEOUT)?;
     cgroup::create(path, &plan.limits)?;
     let [stdin, stdout, stderr] = stdio.map(AsFd::as_fd);
-    Ok(hull_runtime::start(program, &plan.launch, Stdio { stdin, stdout, stderr })?)
+    let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    Ok(hull_runtime::start_with(program, &plan.launch, Stdio { stdin, stdout, stderr }, &descriptors)?)
 }
 
 fn make(source: &Source) -> io::Result<()> {
@@ -165,16 +175,19 @@ pub fn listen(system: &Rc<System>, name: &str, socket: OwnedFd) -> io::Result<()
     let socket = notify::listen(socket)?;
     let (shared, service) = (Rc::clone(system), name.to_owned());
     let task = tokio::task::spawn_local(async move {
-        let mut buffer = [0; notify::MAX_DATAGRAM];
-        while let Ok(length) = socket.recv(&mut buffer).await {
-            let notification = notify::Notification::parse(&buffer[..length]);
-            shared.with(&service, |unit| {
+        while let Ok((notification, descriptors)) = notify::receive(&socket).await {
+            let fault = shared.with(&service, |unit| {
                 unit.notified |= notification.ready;
                 if notification.stopping {
                     unit.status = Some("stopping".into());
                 }
                 unit.status = notification.status.clone().or(unit.status.take());
+                watchdog::hear(unit, &notification)
             });
+            fd_store::hear(&shared, &service, &notification, descriptors);
+            if let Some(Some(fault)) = fault {
+                shared.post(&service, fault);
+            }
             if notification.ready {
                 shared.post(&service, Event::Ready);
             }

@@ -3,7 +3,7 @@
 use super::machine::{Action, Event, Phase, exit_code};
 use super::order::{Admission, admission};
 use super::system::{Post, System};
-use super::{boot::Boot, end, exec, ready, shutdown, start};
+use super::{boot::Boot, end, exec, fd_store, ready, shutdown, start, watchdog};
 use crate::clock::boot_micros;
 use crate::control::ToInit;
 use crate::hostname;
@@ -49,6 +49,9 @@ fn handle(system: &Rc<System>, post: Post) {
         log::debug!("{service}: {:?} → {:?}", before.phase, after.phase);
         report(system, &service, after.phase);
         tell(system, &service, before.phase, after.phase, ended);
+        if matches!(after.phase, Phase::Stopped | Phase::Ended | Phase::Failed) {
+            fd_store::clear(system, &service);
+        }
     }
     if after.last_error != before.last_error || (after.failures > before.failures && after.failures <= 3) {
         if let Some(error) = &after.last_error {
@@ -113,7 +116,10 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
             tokio::task::spawn_local(end::stop_timer(shared, name, epoch))
         }
         Action::AwaitReady => tokio::task::spawn_local(ready::await_ready(shared, name, epoch)),
-        Action::BecameReady => tokio::task::spawn_local(ready::accompany(shared, name)),
+        Action::BecameReady => {
+            watchdog::begin(system, service, epoch);
+            tokio::task::spawn_local(ready::accompany(shared, name))
+        }
         Action::Delay(delay) => tokio::task::spawn_local(async move {
             tokio::time::sleep(delay).await;
             shared.post_in(&name, Some(epoch), Event::BackOffOver);

@@ -1,6 +1,7 @@
 //! One service as the supervisor sees it.
 
 use super::boot;
+use super::fd_store::FdStore;
 use super::machine::{Machine, Phase, Policy};
 use super::oom;
 use super::record::Record;
@@ -9,6 +10,7 @@ use rustix::fd::OwnedFd;
 use rustix::process::Pid;
 use serde::Serialize;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// The user engine; its readiness is part of a complete boot whatever its definition says.
 pub const ENGINE: &str = "docker";
@@ -52,6 +54,10 @@ pub struct Unit {
     pub notified: bool,
     /// Last `STATUS=`.
     pub status: Option<String>,
+    /// Last `WATCHDOG=1`.
+    pub last_sign: Instant,
+    /// Descriptors it left.
+    pub fd_store: FdStore,
     /// Health.
     pub health: HealthState,
     /// Failed checks in a row and what the last one said.
@@ -69,13 +75,16 @@ pub struct Unit {
 impl Unit {
     /// A service that can be started.
     pub fn new(definition: Service, record: Record) -> Self {
-        let health = if definition.health.is_some() { HealthState::Starting } else { HealthState::None };
+        let probed = definition.health.as_ref().is_some_and(|health| health.probe.is_some());
+        let health = if probed { HealthState::Starting } else { HealthState::None };
         Self {
             definition: Some(definition),
             record,
             pidfd: None,
             notified: false,
             status: None,
+            last_sign: Instant::now(),
+            fd_store: FdStore::default(),
             health,
             health_failures: (0, String::new()),
             oom: None,
@@ -93,6 +102,8 @@ impl Unit {
             pidfd: None,
             notified: false,
             status: None,
+            last_sign: Instant::now(),
+            fd_store: FdStore::default(),
             health: HealthState::None,
             health_failures: (0, String::new()),
             oom: None,

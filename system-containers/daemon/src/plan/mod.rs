@@ -46,6 +46,12 @@ pub fn notifies(service: &Service) -> bool {
     }
 }
 
+/// The service has the notify socket, for whatever of sd_notify(3) it uses.
+pub fn has_notify_socket(service: &Service) -> bool {
+    let watchdog = service.health.as_ref().is_some_and(|health| health.watchdog.is_some());
+    uses_service_init(service) || notifies(service) || watchdog || service.run.fd_store_max > 0
+}
+
 /// `service-init` is PID 1 of the container.
 pub fn uses_service_init(service: &Service) -> bool {
     service.processes.len() > 1

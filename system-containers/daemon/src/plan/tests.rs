@@ -83,6 +83,22 @@ fn an_exec_has_the_privileges_of_the_service() {
 }
 
 #[test]
+fn a_watched_service_that_keeps_descriptors_is_told() {
+    let text = "description = \"x\"\n[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n\
+                [health]\nwatchdog = 3\n[run]\nfd-store-max = 2\n";
+    let service = service(text);
+    assert!(has_notify_socket(&service) && !notifies(&service));
+    let mut plan = plan("a", &service, &Paths::machine(), &facts());
+    process::listen(&mut plan.launch.spec, &["one".into(), "two".into()]);
+    let environment = plan.launch.spec.process().as_ref().unwrap().env().clone().unwrap();
+    for variable in ["WATCHDOG_USEC=3000000", "LISTEN_FDS=2", "LISTEN_FDNAMES=one:two", "LISTEN_PID=1"] {
+        assert!(environment.contains(&variable.to_owned()), "{environment:?}");
+    }
+    let exec = exec("a", &service, &Paths::machine(), Pid::from_raw(7).unwrap(), Command::default());
+    assert!(!exec.env.iter().any(|variable| variable.starts_with("WATCHDOG")), "{:?}", exec.env);
+}
+
+#[test]
 fn readiness_by_notification() {
     let one = |ready: &str| format!("description = \"x\"\n{ready}[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n");
     let two = "[[process]]\nname = \"b\"\ncommand = [\"/b\"]\n";

@@ -7,6 +7,8 @@ mod bollard;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod survival;
 #[cfg(test)]
 mod world;
