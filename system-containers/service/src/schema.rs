@@ -165,6 +165,10 @@ pub struct Run {
     pub stop_timeout: u32,
     /// What the daemon does when the container ends.
     pub restart: Restart,
+    /// Starts without having been asked for within `start-limit-interval` that are enough; 0: any number.
+    pub start_limit_burst: u32,
+    /// Seconds.
+    pub start_limit_interval: u32,
     /// Commands run inside the container once it is ready; a failure is reported, not fatal.
     pub post_start: Vec<Vec<String>>,
     /// Descriptors the service may leave with the system by `FDSTORE=1` (sd_notify(3)) and get back when it is started
@@ -183,6 +187,8 @@ impl Default for Run {
             stop_signal: "SIGTERM".into(),
             stop_timeout: 10,
             restart: Restart::Always,
+            start_limit_burst: 10,
+            start_limit_interval: 300,
             post_start: Vec::new(),
             fd_store_max: 0,
             read_ahead: Vec::new(),
@@ -416,6 +422,8 @@ pub enum Probe {
     Exec(Vec<String>),
     /// `address:port` that accepts, tried in the container's network namespace.
     Tcp(String),
+    /// `address:port/request-path` answered with HTTP status 200, tried as `tcp` is.
+    Http(String),
     /// Unix socket path in the container that accepts.
     Unix(String),
     /// Path in the container that exists.
@@ -441,9 +449,15 @@ pub struct Health {
     /// Seconds until one check counts as failed.
     #[serde(default = "default_timeout")]
     pub timeout: u32,
-    /// Failures in a row that make it unhealthy (and one success makes it healthy again).
+    /// Failures in a row that make it unhealthy.
     #[serde(default = "default_retries")]
     pub retries: u32,
+    /// Successes in a row that make it healthy again.
+    #[serde(default = "default_successes")]
+    pub successes: u32,
+    /// An unhealthy service is stopped and started again by its restart policy.
+    #[serde(default)]
+    pub restart: bool,
 }
 
 fn default_interval() -> u32 {
@@ -456,4 +470,8 @@ fn default_timeout() -> u32 {
 
 fn default_retries() -> u32 {
     3
+}
+
+fn default_successes() -> u32 {
+    1
 }

@@ -102,6 +102,9 @@ pub fn validate(service: &Service) -> Vec<Problem> {
         if let Some(probe) = &health.probe {
             check_probe("health.probe", probe, &mut report);
         }
+        if health.retries == 0 || health.successes == 0 {
+            report("health".into(), "retries and successes must be at least 1".into());
+        }
         if health.watchdog == Some(0) {
             report("health.watchdog".into(), "must be at least 1 second".into());
         }
@@ -160,6 +163,9 @@ fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)
         Probe::Tcp(address) => {
             address.parse::<std::net::SocketAddr>().is_err().then_some("must be ADDRESS:PORT in numbers")
         }
+        Probe::Http(text) => {
+            split_http(text).is_none().then_some("must be ADDRESS:PORT/REQUEST-PATH, the address in numbers")
+        }
         Probe::Unix(path) | Probe::Path(path) => (!path.starts_with('/')).then_some("must be an absolute path"),
         Probe::HttpUnix(text) => {
             let parts = text.split_once(':');
@@ -170,6 +176,13 @@ fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)
     if let Some(text) = fault {
         report(key.into(), text.into());
     }
+}
+
+/// Address and request path, which begins with `/`, of an `http` probe.
+pub fn split_http(text: &str) -> Option<(std::net::SocketAddr, &str)> {
+    let (address, path) = text.split_at(text.find('/')?);
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
+    Some((address.parse().ok().filter(|_| plain)?, path))
 }
 
 /// Bytes of a size such as `64M`; suffixes are powers of 1024.
@@ -185,7 +198,21 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_size;
+    use super::{parse_size, split_http};
+
+    #[test]
+    fn http_probes() {
+        for (text, path) in [
+            ("127.0.0.1:80/", Some("/")),
+            ("[::1]:8080/health/live?x=1", Some("/health/live?x=1")),
+            ("127.0.0.1/", None),
+            ("localhost:80/", None),
+            ("127.0.0.1:80", None),
+            ("127.0.0.1:80/a b", None),
+        ] {
+            assert_eq!(split_http(text).map(|(_, path)| path), path, "{text}");
+        }
+    }
 
     #[test]
     fn sizes() {

@@ -180,7 +180,7 @@ fn inspect_state(unit: &Unit) -> model::State {
         finished_at: time(unit.record.finished),
         health: (unit.health != HealthState::None).then(|| model::Health {
             status: unit.health.word().into(),
-            failing_streak: unit.health_failures.0,
+            failing_streak: unit.health_streak.failures,
             log: [],
         }),
     }

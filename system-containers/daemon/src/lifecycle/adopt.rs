@@ -81,7 +81,7 @@ fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks:
             watchdog::begin(&shared, &service, epoch);
             let Some(Some(definition)) = shared.with(&service, |unit| unit.definition.clone()) else { return };
             ready::end_startup(&shared, &service, &definition);
-            ready::watch_health(&shared, &service, &definition).await;
+            ready::watch_health(&shared, &service, epoch, &definition).await;
         }),
     };
     system.with(name, |unit| unit.tasks.push(task));

@@ -73,6 +73,19 @@ pub struct Policy {
     pub oneshot: bool,
     /// What an end that nobody asked for leads to.
     pub restart: Restart,
+    /// Whether it may be started again now.
+    pub limit: Limit,
+}
+
+/// Where a service stands with its start limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Another start is all right.
+    Within,
+    /// It was started too often: only after this time again.
+    Rest(Duration),
+    /// It was started too often: not again before somebody asks for it.
+    GiveUp,
 }
 
 /// What happened.
@@ -149,6 +162,9 @@ pub struct Machine {
     pub slow: bool,
     /// A required service failed.
     pub blocked: bool,
+    /// It was started too often.
+    #[serde(default)]
+    pub limited: bool,
     /// Why it is not well, or was not.
     pub last_error: Option<String>,
 }
@@ -165,6 +181,7 @@ impl Machine {
             || self.failures >= SETTLED_FAILURES
             || self.slow
             || self.blocked
+            || self.limited
     }
 
     /// Those that require it may start.
@@ -179,7 +196,10 @@ impl Machine {
 
     /// It counts as failed, be it tried again or not.
     pub fn failed(&self) -> bool {
-        self.phase == Phase::Failed || (self.failures >= SHOWN_FAILED && !self.satisfied()) || self.blocked
+        self.phase == Phase::Failed
+            || (self.failures >= SHOWN_FAILED && !self.satisfied())
+            || self.blocked
+            || self.limited
     }
 
     /// Applies one event. What does not fit the phase (a late timer, a second stop) changes nothing.
@@ -200,13 +220,14 @@ impl Machine {
                 self.last_error = Some(reason);
                 match self.intent {
                     Intent::Stop => self.go(Stopped, vec![]),
-                    _ => self.retry(),
+                    _ => self.retry(policy),
                 }
             }
             (Started, Event::Ready) => {
                 // A long-lived failure count would hide that it works now; a crash loop keeps it until a stable run.
                 self.slow = false;
                 self.blocked = false;
+                self.limited = false;
                 self.go(Ready, vec![Action::BecameReady])
             }
             (Started, Event::ReadyTimeout(reason)) => {
@@ -228,7 +249,7 @@ impl Machine {
                 Intent::Retry if policy.restart == Restart::Never => self.go(Failed, vec![]),
                 Intent::Retry => {
                     self.forget(ran);
-                    self.retry()
+                    self.retry(policy)
                 }
                 Intent::Run | Intent::Stop => self.go(Stopped, vec![]),
             },
@@ -244,6 +265,7 @@ impl Machine {
                 let again = self.phase != Waiting;
                 self.failures = 0;
                 self.slow = false;
+                self.limited = false;
                 self.launch(again)
             }
             _ => vec![],
@@ -273,10 +295,26 @@ impl Machine {
         vec![]
     }
 
-    fn retry(&mut self) -> Vec<Action> {
+    fn retry(&mut self, policy: Policy) -> Vec<Action> {
         self.failures = self.failures.saturating_add(1);
-        let delay = delay(self.failures);
+        let delay = match policy.limit {
+            Limit::Within => delay(self.failures),
+            Limit::Rest(time) => {
+                self.limit(&format!("tried again in {} s", time.as_secs()));
+                time
+            }
+            Limit::GiveUp => {
+                self.limit("not tried again");
+                return self.go(Phase::Failed, vec![]);
+            }
+        };
         self.go(Phase::BackOff, vec![Action::Delay(delay)])
+    }
+
+    fn limit(&mut self, consequence: &str) {
+        self.limited = true;
+        let reason = self.last_error.take().unwrap_or_default();
+        self.last_error = Some(format!("{reason}; started too often, {consequence}"));
     }
 
     /// A long run, in seconds, makes up for the failures before it.
@@ -291,13 +329,14 @@ impl Machine {
         if policy.oneshot && well {
             self.last_error = None;
             self.failures = 0;
+            self.limited = false;
             return self.go(Phase::Ended, vec![]);
         }
         self.forget(ran);
         let cause = cause.map(|cause| format!(", {cause}")).unwrap_or_default();
         self.last_error = Some(format!("ended: {}{cause}", describe(status)));
         match (policy.restart, well) {
-            (Restart::Always, _) | (Restart::OnFailure, false) => self.retry(),
+            (Restart::Always, _) | (Restart::OnFailure, false) => self.retry(policy),
             (_, true) => self.go(Phase::Ended, vec![]),
             (Restart::Never, false) => self.go(Phase::Failed, vec![]),
         }

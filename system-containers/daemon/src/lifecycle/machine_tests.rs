@@ -3,9 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 
-const DAEMON: Policy = Policy { oneshot: false, restart: Restart::Always };
-const NEVER: Policy = Policy { oneshot: false, restart: Restart::Never };
-const ONESHOT: Policy = Policy { oneshot: true, restart: Restart::OnFailure };
+const DAEMON: Policy = Policy { oneshot: false, restart: Restart::Always, limit: Limit::Within };
+const NEVER: Policy = Policy { oneshot: false, restart: Restart::Never, limit: Limit::Within };
+const ONESHOT: Policy = Policy { oneshot: true, restart: Restart::OnFailure, limit: Limit::Within };
 
 fn exited(status: i32) -> Event {
     Event::Exited { status: Some(status), ran: 1, cause: None }
@@ -102,6 +102,29 @@ fn a_crash_loop_settles_is_shown_failed_and_is_forgotten_after_a_stable_run() {
 }
 
 #[test]
+fn a_start_limit_ends_the_restarts_or_delays_them() {
+    let rest = Duration::from_secs(300);
+    for (limit, phase, actions, text) in [
+        (Limit::GiveUp, Phase::Failed, vec![], "ended: status 1; started too often, not tried again"),
+        (
+            Limit::Rest(rest),
+            Phase::BackOff,
+            vec![Action::Delay(rest)],
+            "ended: status 1; started too often, tried again in 300 s",
+        ),
+    ] {
+        let mut machine = Machine::default();
+        machine.apply(DAEMON, Event::Admit);
+        machine.apply(DAEMON, Event::Launched);
+        assert_eq!(machine.apply(Policy { limit, ..DAEMON }, exited(256)), actions);
+        assert_eq!((machine.phase, machine.last_error.as_deref()), (phase, Some(text)));
+        assert!(machine.failed() && machine.settled());
+        assert_eq!(machine.apply(DAEMON, Event::Start), [Action::Launch]);
+        assert!(!machine.failed());
+    }
+}
+
+#[test]
 fn exit_codes_are_dockers() {
     for (status, code) in [(Some(0), 0), (Some(256), 1), (Some(9), 137), (None, 255)] {
         assert_eq!(exit_code(status), code);
@@ -132,7 +155,7 @@ proptest! {
     /// reaches rest or keeps running, a service told to stop last is down, and no container is made twice.
     #[test]
     fn never_two_containers_and_a_stop_is_final(list in proptest::collection::vec(events(), 0..60), oneshot: bool) {
-        let policy = Policy { oneshot, restart: Restart::Always };
+        let policy = Policy { oneshot, restart: Restart::Always, limit: Limit::Within };
         let mut machine = Machine::default();
         let mut containers = 0_i32;
         let mut launching = false;

@@ -38,6 +38,9 @@ pub struct Record {
     /// Its container is frozen.
     #[serde(default)]
     pub paused: bool,
+    /// Latest starts, at most as many as the start limit allows, microseconds of `CLOCK_BOOTTIME`.
+    #[serde(default)]
+    pub starts: Vec<u64>,
     /// Time between two signs of life the service asked for itself, microseconds.
     #[serde(default)]
     pub watchdog_us: Option<u64>,

@@ -29,9 +29,12 @@ fn handle(system: &Rc<System>, post: Post) {
     let Post { service, epoch, event } = post;
     let ended = if let Event::Exited { status, .. } = &event { Some(exit_code(*status)) } else { None };
     let applied = system.with(&service, |unit| {
-        let policy = unit.policy()?;
+        let policy = unit.policy(&service, boot_micros())?;
         if epoch.is_some_and(|epoch| epoch != unit.record.machine.epoch) {
             return None;
+        }
+        if matches!(event, Event::Start | Event::Restart) {
+            unit.record.starts.clear();
         }
         let before = unit.record.machine.clone();
         let actions = unit.record.machine.apply(policy, event);
@@ -106,6 +109,7 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
     let (shared, name) = (Rc::clone(system), service.to_owned());
     let task = match action {
         Action::Launch => {
+            system.with(service, |unit| unit.count_start(boot_micros()));
             // Not a task of the phase: a stop that comes while the container is made must find it.
             tokio::task::spawn_local(start::launch(shared, name));
             return;
@@ -118,7 +122,7 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
         Action::AwaitReady => tokio::task::spawn_local(ready::await_ready(shared, name, epoch)),
         Action::BecameReady => {
             watchdog::begin(system, service, epoch);
-            tokio::task::spawn_local(ready::accompany(shared, name))
+            tokio::task::spawn_local(ready::accompany(shared, name, epoch))
         }
         Action::Delay(delay) => tokio::task::spawn_local(async move {
             tokio::time::sleep(delay).await;

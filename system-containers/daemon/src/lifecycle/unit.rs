@@ -2,13 +2,15 @@
 
 use super::boot;
 use super::fd_store::FdStore;
-use super::machine::{Machine, Phase, Policy};
+use super::machine::{Limit, Machine, Phase, Policy};
 use super::oom;
+use super::ready::Streak;
 use super::record::Record;
-use hull_service::{Kind, Service};
+use hull_service::{Kind, Run, Service};
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
 use serde::Serialize;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -60,8 +62,8 @@ pub struct Unit {
     pub fd_store: FdStore,
     /// Health.
     pub health: HealthState,
-    /// Failed checks in a row and what the last one said.
-    pub health_failures: (u32, String),
+    /// Checks with the same result in a row.
+    pub health_streak: Streak,
     /// Looks for processes killed for want of memory while the container runs.
     pub oom: Option<oom::Watch>,
     /// Wakes it.
@@ -86,7 +88,7 @@ impl Unit {
             last_sign: Instant::now(),
             fd_store: FdStore::default(),
             health,
-            health_failures: (0, String::new()),
+            health_streak: Streak::default(),
             oom: None,
             oom_task: None,
             listener: None,
@@ -105,7 +107,7 @@ impl Unit {
             last_sign: Instant::now(),
             fd_store: FdStore::default(),
             health: HealthState::None,
-            health_failures: (0, String::new()),
+            health_streak: Streak::default(),
             oom: None,
             oom_task: None,
             listener: None,
@@ -113,10 +115,34 @@ impl Unit {
         }
     }
 
-    /// For the state machine.
-    pub fn policy(&self) -> Option<Policy> {
+    /// For the state machine; `now` in microseconds of `CLOCK_BOOTTIME`.
+    pub fn policy(&self, name: &str, now: u64) -> Option<Policy> {
         let service = self.definition.as_ref()?;
-        Some(Policy { oneshot: service.kind == Kind::Oneshot, restart: service.run.restart })
+        let limit = self.start_limit(name, &service.run, now);
+        Some(Policy { oneshot: service.kind == Kind::Oneshot, restart: service.run.restart, limit })
+    }
+
+    /// What the starts so far mean for another one.
+    fn start_limit(&self, name: &str, run: &Run, now: u64) -> Limit {
+        let since = now.saturating_sub(u64::from(run.start_limit_interval) * 1_000_000);
+        let recent = self.record.starts.iter().filter(|start| **start >= since).count();
+        let burst = usize::try_from(run.start_limit_burst).unwrap_or(usize::MAX);
+        if burst == 0 || recent < burst {
+            Limit::Within
+        } else if self.required(name) {
+            Limit::Rest(Duration::from_secs(run.start_limit_interval.into()))
+        } else {
+            Limit::GiveUp
+        }
+    }
+
+    /// Remembers a start, for the start limit; `now` as in [`policy`](Self::policy).
+    pub fn count_start(&mut self, now: u64) {
+        let burst = self.definition.as_ref().map_or(0, |service| service.run.start_limit_burst);
+        let burst = usize::try_from(burst).unwrap_or(usize::MAX);
+        let starts = &mut self.record.starts;
+        starts.push(now);
+        starts.drain(..starts.len().saturating_sub(burst));
     }
 
     /// First process while the container runs.
@@ -145,5 +171,27 @@ impl Unit {
     /// Stops everything that belongs to the phase that ended.
     pub fn end_tasks(&mut self) {
         self.tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_in_the_interval_count_and_required_services_are_never_given_up() {
+        let text = "description = \"x\"\n[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n\
+                    [run]\nstart-limit-burst = 2\nstart-limit-interval = 10\n";
+        let mut unit = Unit::new(hull_service::parse("test", text).unwrap(), Record::fresh());
+        let seconds = |seconds: u64| seconds * 1_000_000;
+        let mut limits = Vec::new();
+        for start in [0, 20, 25, 26] {
+            unit.count_start(seconds(start));
+            limits.push(unit.policy("a", seconds(start + 1)).unwrap().limit);
+        }
+        assert_eq!(limits, [Limit::Within, Limit::Within, Limit::GiveUp, Limit::GiveUp]);
+        assert_eq!(unit.record.starts, [seconds(25), seconds(26)]);
+        assert_eq!(unit.policy(ENGINE, seconds(27)).unwrap().limit, Limit::Rest(Duration::from_secs(10)));
+        assert_eq!(unit.policy("a", seconds(36)).unwrap().limit, Limit::Within);
     }
 }

@@ -57,7 +57,7 @@ fn word(unit: &Unit) -> String {
 /// The machine's reason, with the service's own last words.
 fn last_error(system: &System, name: &str, unit: &Unit) -> Option<String> {
     if unit.health == HealthState::Unhealthy && unit.record.machine.phase == Phase::Ready {
-        return Some(format!("unhealthy: {}", unit.health_failures.1));
+        return Some(format!("unhealthy: {}", unit.health_streak.reason));
     }
     let reason = unit.record.machine.last_error.clone()?;
     Some(match system.logs.last_line(name).filter(|_| !unit.record.machine.satisfied()) {
@@ -70,10 +70,15 @@ fn messages(system: &System, services: &[ServiceStatus]) -> Vec<Message> {
     let cloud: CloudReport = read(&system.paths.cloud_report());
     let boot = system.boot_report.messages.iter().map(Message::from);
     let cloud: Vec<Message> = cloud.messages.iter().map(Message::from).collect();
-    let failed = services.iter().filter(|service| service.state == "failed").map(|service| Message {
-        severity: if service.required { "error" } else { "warning" }.into(),
-        source: service.name.clone(),
-        text: service.last_error.clone().unwrap_or_else(|| "failed".into()),
+    let failed = services.iter().filter(|service| service.state == "failed").map(|service| {
+        let reason = service.last_error.clone().unwrap_or_else(|| "failed".into());
+        let limited = system.with(&service.name, |unit| unit.record.machine.limited) == Some(true);
+        let remedy = if limited { format!("; hull start {} tries at once", service.name) } else { String::new() };
+        Message {
+            severity: if service.required { "error" } else { "warning" }.into(),
+            source: service.name.clone(),
+            text: reason + &remedy,
+        }
     });
     let killed: Vec<Message> = system.units.borrow().iter().filter_map(|(name, unit)| killed(name, unit)).collect();
     let logs = system.logs.problems().into_iter().map(|(source, reason)| Message {

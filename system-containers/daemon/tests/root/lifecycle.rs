@@ -132,6 +132,39 @@ fn root_broken_services_are_told_and_leave_the_others_alone() {
 }
 
 #[test]
+fn root_a_service_started_too_often_is_left_alone_until_somebody_asks() {
+    let mut world = World::new();
+    let limit = "[run]\nstart-limit-burst = 2\n";
+    world.service("crash", &World::script("", "exit 7", &format!("{limit}[ready]\nprobe = {{ path = \"/never\" }}\n")));
+    world.init.boot();
+    let given_up = |service: &serde_json::Value| {
+        service["last_error"] == "ended: status 7; started too often, not tried again" && service["state"] == "failed"
+    };
+    assert_eq!(world.until("crash", "given up", given_up)["restarts"], 1);
+    let messages = world.status().unwrap()["messages"].to_string();
+    assert!(messages.contains("hull start crash tries at once"), "{messages}");
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/crash/start", "").unwrap().status, 204);
+    world.until("crash", "given up again", |service| given_up(service) && service["restarts"] == 3);
+}
+
+#[test]
+fn root_an_unhealthy_service_is_started_again_when_it_says_so() {
+    let mut world = World::new();
+    let mark = format!("echo > /run/well; {FOREVER}");
+    let health = "[health]\nprobe = { path = \"/run/well\" }\ninterval = 1\nretries = 1\nrestart = true\n";
+    world.service("sick", &World::script("", &mark, health));
+    world.init.boot();
+    world.until("sick", "healthy", |service| service["health"] == "healthy");
+    let exec = "{\"Cmd\": [\"/bin/busybox\", \"rm\", \"/run/well\"]}";
+    let made = client::request(&world.socket(), "POST", "/containers/sick/exec", exec).unwrap();
+    let id: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+    let start = format!("/exec/{}/start", id["Id"].as_str().unwrap());
+    assert_eq!(client::request(&world.socket(), "POST", &start, "{\"Detach\": true}").unwrap().status, 200);
+    let after = world.until("sick", "well again", |service| service["restarts"] == 1 && service["health"] == "healthy");
+    assert!(after["last_error"].as_str().unwrap().starts_with("unhealthy: "), "{after}");
+}
+
+#[test]
 fn root_the_machine_stops_in_reverse_order() {
     let mut world = World::new();
     let script = |name: &str| {
