@@ -25,6 +25,7 @@ pub(crate) struct Status {
     boot: String,
     since_boot_seconds: f64,
     state: State,
+    pressure: Vec<Pressure>,
     pub(crate) services: Vec<Service>,
     messages: Vec<Message>,
 }
@@ -36,6 +37,19 @@ struct State {
     device: Option<String>,
     first_boot: bool,
     reason: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pressure {
+    resource: String,
+    machine: Option<Shares>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Shares {
+    some_avg10: f64,
 }
 
 /// One service.
@@ -82,6 +96,7 @@ pub(crate) fn summary(status: &Status, colours: bool) -> String {
     ];
     let well = status.services.iter().filter(|service| service.well()).count();
     rows.push(("services", format!("{well} of {} well", status.services.len())));
+    rows.extend(pressure(&status.pressure).map(|text| ("pressure", text)));
     let mut text = String::new();
     for (name, value) in rows {
         line(&mut text, &format!("{:9} {value}", paint.bold(name, 9)));
@@ -198,6 +213,14 @@ fn state(state: &State, paint: Paint) -> String {
         }
         _ => "unknown".into(),
     }
+}
+
+/// Share of the last seconds in which work waited for each resource.
+fn pressure(all: &[Pressure]) -> Option<String> {
+    let one =
+        |pressure: &Pressure| Some(format!("{} {:.0} %", pressure.resource, pressure.machine.as_ref()?.some_avg10));
+    let known: Vec<String> = all.iter().filter_map(one).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 fn or_unknown(text: &str) -> &str {

@@ -2,10 +2,11 @@
 
 use super::model::{Message, RootState, ServiceStatus, Status};
 use super::reports::{CloudReport, read};
-use super::space;
+use super::{pressure, space};
 use crate::clock::boot_micros;
 use crate::lifecycle::{HealthState, Phase, System, Unit};
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// Device-mapper name PID 1 gives the verified root.
 const ROOT_DEVICE: &str = "hull-root";
@@ -17,6 +18,7 @@ pub fn gather(system: &System) -> Status {
         system.units.borrow().iter().map(|(name, unit)| service(system, name, unit)).collect();
     let ready: Map<String, Value> =
         services.iter().filter_map(|service| Some((service.name.clone(), service.ready_us?.into()))).collect();
+    let pressure = pressure::read(Path::new("/proc/pressure"), &system.paths.cgroup);
     let mut times_us = report.times_us.clone();
     times_us.insert("ready".into(), ready.into());
     Status {
@@ -27,7 +29,8 @@ pub fn gather(system: &System) -> Status {
         boot: system.boot.borrow().word(),
         since_boot_seconds: std::time::Duration::from_micros(boot_micros()).as_secs_f64(),
         state: report.state.clone(),
-        messages: messages(system, &services),
+        messages: messages(system, &services).into_iter().chain(pressure::warnings(&pressure)).collect(),
+        pressure,
         services,
         times_us,
     }
