@@ -63,6 +63,7 @@ pub(crate) struct Service {
     restarts: u32,
     pid: Option<i32>,
     required: bool,
+    next_run: Option<String>,
     status: Option<String>,
     last_error: Option<String>,
 }
@@ -145,7 +146,7 @@ pub(crate) fn table(services: &[Service], colours: bool) -> String {
 impl Service {
     /// Nothing for anybody to do.
     fn well(&self) -> bool {
-        matches!(self.state.as_str(), "ready" | "ended") && self.health != "unhealthy"
+        matches!(self.state.as_str(), "ready" | "ended" | "idle") && self.health != "unhealthy"
     }
 
     fn colour(&self) -> &'static str {
@@ -165,7 +166,7 @@ impl Service {
         let remark = match (&self.last_error, &self.status) {
             (Some(error), _) if !self.well() => error.clone(),
             (_, Some(status)) => status.clone(),
-            _ => String::new(),
+            _ => self.next_run.as_ref().map(|next| format!("next run {next}")).unwrap_or_default(),
         };
         [
             format!("{}{}", self.name, if self.required { "*" } else { "" }),

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`schema`] | the types, one table of the file each |
 //! | [`parse`] | text to [`Service`], errors with line and key |
+//! | [`calendar`] | cron's five fields, for timers |
 //! | [`validate`] | checks between keys |
 
+pub mod calendar;
 pub mod parse;
 pub mod schema;
 pub mod validate;
@@ -16,5 +18,5 @@ pub mod validate;
 pub use parse::{ParseError, parse};
 pub use schema::{
     Api, Capability, DeviceRule, Devices, Health, Image, IoMax, Kind, Limits, Mount, MountType, Namespaces, Network,
-    Probe, Process, Ready, Restart, Run, Security, Service,
+    Probe, Process, Ready, Restart, Run, Security, Service, Timer,
 };

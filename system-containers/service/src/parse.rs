@@ -86,6 +86,26 @@ mod tests {
     }
 
     #[test]
+    fn timers_are_checked() {
+        for (kind, timer, key) in [
+            ("oneshot", "calendar = \"0 3 * * *\"\njitter = 60\npersistent = true", None),
+            ("oneshot", "after-boot = 60\ninterval = 3600", None),
+            ("daemon", "interval = 5", Some("timer: only")),
+            ("oneshot", "jitter = 5", Some("timer: set")),
+            ("oneshot", "calendar = \"0 3 * *\"", Some("timer.calendar")),
+            ("oneshot", "interval = 0", Some("timer.interval")),
+            ("oneshot", "interval = 9\npersistent = true", Some("timer.persistent")),
+        ] {
+            let text = format!("kind = \"{kind}\"\n{MINIMAL}[timer]\n{timer}\n");
+            let result = parse("t", &text).map_err(|error| error.to_string());
+            match key {
+                None => assert!(result.is_ok(), "{text}: {result:?}"),
+                Some(key) => assert!(result.as_ref().is_err_and(|error| error.contains(key)), "{text}: {result:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn limits_are_checked() {
         for (text, key) in [
             ("memory-swap-max = \"0\"\noom-group = true\ncpu-max = 150\nio-weight = 10", None),

@@ -21,6 +21,12 @@ pub struct Service {
     /// Services without which this one is not started; implies `after`.
     #[serde(default)]
     pub requires: Vec<String>,
+    /// Services with which this one is started; without them, it is not.
+    #[serde(default)]
+    pub wanted_by: Vec<String>,
+    /// When a run-once service is run, instead of at boot.
+    #[serde(default)]
+    pub timer: Option<Timer>,
     /// Access to the system daemon's API.
     #[serde(default)]
     pub api: Api,
@@ -76,6 +82,27 @@ pub enum Api {
     Power,
     /// The whole system API: equal to root on the machine.
     Admin,
+}
+
+/// Times at which a run-once service is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Timer {
+    /// cron's five fields, in UTC; see [`crate::calendar`].
+    #[serde(default)]
+    pub calendar: Option<String>,
+    /// Seconds since the machine was started.
+    #[serde(default)]
+    pub after_boot: Option<u32>,
+    /// Seconds since the last time, or since the machine was started.
+    #[serde(default)]
+    pub interval: Option<u32>,
+    /// Up to so many seconds later, a different number each time.
+    #[serde(default)]
+    pub jitter: u32,
+    /// A time of the calendar that passed while the machine was off is made up for, once.
+    #[serde(default)]
+    pub persistent: bool,
 }
 
 /// Recipe of the service's root file system.

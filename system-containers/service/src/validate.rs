@@ -1,6 +1,7 @@
 //! Checks between keys that serde cannot express.
 
-use crate::schema::{Limits, MountType, Probe, Service};
+use crate::calendar::Calendar;
+use crate::schema::{Kind, Limits, MountType, Probe, Service, Timer};
 
 /// One contradiction: the key and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +96,9 @@ pub fn validate(service: &Service) -> Vec<Problem> {
             check_probe("ready.probe", probe, &mut report);
         }
     }
+    if let Some(timer) = &service.timer {
+        check_timer(timer, service.kind, &mut report);
+    }
     if let Some(health) = &service.health {
         if health.probe.is_none() && health.watchdog.is_none() {
             report("health".into(), "set a probe, a watchdog, or both".into());
@@ -153,6 +157,24 @@ fn check_limits(limits: &Limits, report: &mut impl FnMut(String, String)) {
     }
     if limits.cpu_max == Some(0) {
         report("limits.cpu-max".into(), "must be at least 1 percent of a processor".into());
+    }
+}
+
+fn check_timer(timer: &Timer, kind: Kind, report: &mut impl FnMut(String, String)) {
+    if kind != Kind::Oneshot {
+        report("timer".into(), "only for kind = \"oneshot\"".into());
+    }
+    if timer.calendar.is_none() && timer.after_boot.is_none() && timer.interval.is_none() {
+        report("timer".into(), "set calendar, after-boot or interval".into());
+    }
+    if let Some(Err(error)) = timer.calendar.as_deref().map(str::parse::<Calendar>) {
+        report("timer.calendar".into(), error.to_string());
+    }
+    if timer.interval == Some(0) {
+        report("timer.interval".into(), "must be at least 1 second".into());
+    }
+    if timer.persistent && timer.calendar.is_none() {
+        report("timer.persistent".into(), "only with calendar".into());
     }
 }
 

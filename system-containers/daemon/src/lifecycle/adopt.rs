@@ -32,7 +32,7 @@ pub fn all(system: &Rc<System>, mut stored: HashMap<String, OwnedFd>) {
                 });
             }
             Phase::BackOff => system.post(&name, Event::BackOffOver),
-            Phase::Waiting | Phase::Stopped | Phase::Ended | Phase::Failed => {}
+            Phase::Waiting | Phase::Idle | Phase::Stopped | Phase::Ended | Phase::Failed => {}
         }
     }
     for name in stored.into_keys() {

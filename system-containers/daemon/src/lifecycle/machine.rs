@@ -10,6 +10,7 @@
 //!   first     Stop, Restart, ready timeout, fault ▼
 //!                                              Stopping ──exit──▶ Stopped / Starting / BackOff
 //! ```
+//! A service with a timer, or that is started with another, begins as Idle; Wanted makes it Waiting, from Ended and Failed too.
 
 use hull_service::Restart;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub enum Phase {
     /// For its dependencies.
     #[default]
     Waiting,
+    /// For its timer, or for a service with which it is started.
+    Idle,
     /// The container is being made.
     Starting,
     /// Its process runs; it is not ready yet.
@@ -91,6 +94,8 @@ pub enum Limit {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// It is time to start, as soon as its dependencies allow it.
+    Wanted,
     /// All dependencies allow the start.
     Admit,
     /// A required service failed; the start waits on.
@@ -177,7 +182,7 @@ impl Machine {
 
     /// Those that start `after` it need not wait for it any more.
     pub fn settled(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Ended | Phase::Failed | Phase::Stopped)
+        matches!(self.phase, Phase::Ready | Phase::Ended | Phase::Failed | Phase::Stopped | Phase::Idle)
             || self.failures >= SETTLED_FAILURES
             || self.slow
             || self.blocked
@@ -204,8 +209,12 @@ impl Machine {
 
     /// Applies one event. What does not fit the phase (a late timer, a second stop) changes nothing.
     pub fn apply(&mut self, policy: Policy, event: Event) -> Vec<Action> {
-        use Phase::{BackOff, Ended, Failed, Ready, Started, Starting, Stopped, Stopping, Waiting};
+        use Phase::{BackOff, Ended, Failed, Idle, Ready, Started, Starting, Stopped, Stopping, Waiting};
         match (self.phase, event) {
+            (Idle | Ended | Failed, Event::Wanted) => {
+                self.refresh();
+                self.go(Waiting, vec![])
+            }
             (Waiting, Event::Admit) => self.launch(false),
             (Waiting, Event::Blocked(reason)) => {
                 self.blocked = true;
@@ -260,12 +269,10 @@ impl Machine {
             (Starting | Stopping, Event::Stop) => self.intend(Intent::Stop),
             (Starting, Event::Restart | Event::Start) => self.intend(Intent::Run),
             (Stopping, Event::Restart | Event::Start) => self.intend(Intent::Restart),
-            (Waiting | BackOff, Event::Stop) => self.go(Stopped, vec![]),
-            (Waiting | BackOff | Stopped | Ended | Failed, Event::Start | Event::Restart) => {
-                let again = self.phase != Waiting;
-                self.failures = 0;
-                self.slow = false;
-                self.limited = false;
+            (Waiting | Idle | BackOff | Ended | Failed, Event::Stop) => self.go(Stopped, vec![]),
+            (Waiting | Idle | BackOff | Stopped | Ended | Failed, Event::Start | Event::Restart) => {
+                let again = !matches!(self.phase, Waiting | Idle);
+                self.refresh();
                 self.launch(again)
             }
             _ => vec![],
@@ -276,6 +283,13 @@ impl Machine {
         self.phase = phase;
         self.epoch += 1;
         actions
+    }
+
+    /// Forgets what went wrong in starts before.
+    fn refresh(&mut self) {
+        self.failures = 0;
+        self.slow = false;
+        self.limited = false;
     }
 
     fn launch(&mut self, again: bool) -> Vec<Action> {

@@ -125,6 +125,25 @@ fn a_start_limit_ends_the_restarts_or_delays_them() {
 }
 
 #[test]
+fn a_timed_service_is_run_again_and_again_but_not_while_it_runs_or_after_a_stop() {
+    let mut machine = Machine { phase: Phase::Idle, ..Machine::default() };
+    assert!(machine.settled() && !machine.satisfied());
+    assert_eq!(machine.apply(ONESHOT, Event::Admit), []);
+    for _ in 0..2 {
+        machine.apply(ONESHOT, Event::Wanted);
+        assert_eq!(machine.apply(ONESHOT, Event::Admit), [Action::Launch]);
+        machine.apply(ONESHOT, Event::Launched);
+        let before = machine.clone();
+        assert_eq!((machine.apply(ONESHOT, Event::Wanted), &machine), (vec![], &before));
+        machine.apply(ONESHOT, exited(0));
+        assert_eq!((machine.phase, machine.restarts), (Phase::Ended, 0));
+    }
+    machine.apply(ONESHOT, Event::Stop);
+    machine.apply(ONESHOT, Event::Wanted);
+    assert_eq!(machine.phase, Phase::Stopped);
+}
+
+#[test]
 fn exit_codes_are_dockers() {
     for (status, code) in [(Some(0), 0), (Some(256), 1), (Some(9), 137), (None, 255)] {
         assert_eq!(exit_code(status), code);
@@ -133,6 +152,7 @@ fn exit_codes_are_dockers() {
 
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
+        Just(Event::Wanted),
         Just(Event::Admit),
         Just(Event::Blocked("x".into())),
         Just(Event::Launched),

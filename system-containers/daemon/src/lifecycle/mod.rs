@@ -14,6 +14,7 @@
 //! | [`read_ahead`] | programs fetched from the disk before their service starts |
 //! | [`start`], [`end`] | making a container, clearing one away |
 //! | [`ready`] | readiness, post-start commands, health |
+//! | [`timer`] | when run-once services are run |
 //! | [`oom`] | what the kernel kills for want of memory |
 //! | [`watchdog`] | services that must give signs of life |
 //! | [`fd_store`] | descriptors a service gets back when it is started again |
@@ -42,6 +43,7 @@ pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod system;
+pub mod timer;
 pub mod unit;
 pub mod watchdog;
 

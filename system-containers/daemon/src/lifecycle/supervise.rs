@@ -33,7 +33,7 @@ fn handle(system: &Rc<System>, post: Post) {
         if epoch.is_some_and(|epoch| epoch != unit.record.machine.epoch) {
             return None;
         }
-        if matches!(event, Event::Start | Event::Restart) {
+        if matches!(event, Event::Start | Event::Restart | Event::Wanted) {
             unit.record.starts.clear();
         }
         let before = unit.record.machine.clone();
@@ -110,6 +110,7 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
     let task = match action {
         Action::Launch => {
             system.with(service, |unit| unit.count_start(boot_micros()));
+            want(system, service);
             // Not a task of the phase: a stop that comes while the container is made must find it.
             tokio::task::spawn_local(start::launch(shared, name));
             return;
@@ -132,6 +133,16 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
     system.with(service, |unit| unit.tasks.push(task));
 }
 
+/// Those that are started with `service` are wanted now.
+fn want(system: &System, service: &str) {
+    for (name, unit) in system.units.borrow().iter() {
+        let wanted = unit.definition.as_ref().is_some_and(|other| other.wanted_by.iter().any(|by| by == service));
+        if wanted && unit.record.machine.phase == Phase::Idle {
+            system.post(name, Event::Wanted);
+        }
+    }
+}
+
 /// Starts whatever may start now.
 fn admit(system: &Rc<System>) {
     if system.ending.get().is_some() {
@@ -146,6 +157,7 @@ fn admit(system: &Rc<System>) {
             Admission::Blocked(reason) if !unit.record.machine.blocked => {
                 system.post_in(name, epoch, Event::Blocked(reason));
             }
+            Admission::Want(other) => system.post(&other, Event::Wanted),
             Admission::Blocked(_) | Admission::Wait => {}
         }
     }

@@ -6,6 +6,7 @@ use super::machine::{Limit, Machine, Phase, Policy};
 use super::oom;
 use super::ready::Streak;
 use super::record::Record;
+use super::timer::Schedule;
 use hull_service::{Kind, Run, Service};
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
@@ -68,6 +69,8 @@ pub struct Unit {
     pub oom: Option<oom::Watch>,
     /// Wakes it.
     pub oom_task: Option<JoinHandle<()>>,
+    /// When it is run next, if it has a timer.
+    pub schedule: Option<Schedule>,
     /// Receives notifications while the container runs.
     pub listener: Option<JoinHandle<()>>,
     /// Timers, probes and checks that end with the phase.
@@ -76,7 +79,12 @@ pub struct Unit {
 
 impl Unit {
     /// A service that can be started.
-    pub fn new(definition: Service, record: Record) -> Self {
+    pub fn new(definition: Service, mut record: Record) -> Self {
+        let machine = &mut record.machine;
+        let later = definition.timer.is_some() || !definition.wanted_by.is_empty();
+        if later && machine.phase == Phase::Waiting && machine.epoch == 0 {
+            machine.phase = Phase::Idle;
+        }
         let probed = definition.health.as_ref().is_some_and(|health| health.probe.is_some());
         let health = if probed { HealthState::Starting } else { HealthState::None };
         Self {
@@ -91,6 +99,7 @@ impl Unit {
             health_streak: Streak::default(),
             oom: None,
             oom_task: None,
+            schedule: None,
             listener: None,
             tasks: Vec::new(),
         }
@@ -110,6 +119,7 @@ impl Unit {
             health_streak: Streak::default(),
             oom: None,
             oom_task: None,
+            schedule: None,
             listener: None,
             tasks: Vec::new(),
         }
@@ -161,6 +171,8 @@ impl Unit {
     pub fn boot_input(&self, name: &str) -> boot::Input {
         let machine = &self.record.machine;
         let well = match (machine.satisfied(), self.health) {
+            // Nothing is asked of it yet.
+            (false, _) if machine.phase == Phase::Idle => Some(true),
             (false, _) | (_, HealthState::Unhealthy) => Some(false),
             (true, HealthState::Starting) if machine.phase == Phase::Ready => None,
             (true, _) => Some(true),

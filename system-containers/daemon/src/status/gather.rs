@@ -4,7 +4,7 @@ use super::model::{Message, RootState, ServiceStatus, Status};
 use super::reports::{CloudReport, read};
 use super::{pressure, space};
 use crate::clock::boot_micros;
-use crate::lifecycle::{HealthState, Phase, System, Unit};
+use crate::lifecycle::{HealthState, Phase, System, Unit, timer};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -46,6 +46,7 @@ fn service(system: &System, name: &str, unit: &Unit) -> ServiceStatus {
         restarts: machine.restarts,
         pid: unit.init().map(|pid| pid.as_raw_nonzero().get()),
         required: unit.required(name),
+        next_run: timer::next_run(unit),
         status: unit.status.clone(),
         last_error: last_error(system, name, unit),
     }

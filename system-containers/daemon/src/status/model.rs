@@ -61,6 +61,8 @@ pub struct ServiceStatus {
     pub pid: Option<i32>,
     /// Part of a complete boot.
     pub required: bool,
+    /// When its timer runs it next, RFC 3339.
+    pub next_run: Option<String>,
     /// Last `STATUS=` it sent.
     pub status: Option<String>,
     /// Why it is not well, or was not.

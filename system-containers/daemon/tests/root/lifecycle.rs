@@ -165,6 +165,48 @@ fn root_an_unhealthy_service_is_started_again_when_it_says_so() {
 }
 
 #[test]
+fn root_a_timer_runs_a_service_again_and_again() {
+    let mut world = World::new();
+    let timer = "[timer]\nafter-boot = 1\ninterval = 1\n";
+    world.service("job", &World::script("kind = \"oneshot\"", "echo ran", timer));
+    world.service("yearly", &World::script("kind = \"oneshot\"", "echo ran", "[timer]\ncalendar = \"@yearly\"\n"));
+    world.service("up", &World::script("required = true\nafter = [\"yearly\"]", FOREVER, ""));
+    world.init.boot();
+    world.until_state("up", "ready");
+    world.wait("three runs", || world.log("job").len() >= 3);
+    let job = world.service_status("job").unwrap();
+    assert_eq!(job["restarts"], 0, "{job}");
+    let yearly = world.service_status("yearly").unwrap();
+    assert_eq!(yearly["state"], "idle");
+    assert!(yearly["next_run"].as_str().unwrap().ends_with("-01-01T00:00:00Z"), "{yearly}");
+    let inspect = client::request(&world.socket(), "GET", "/containers/yearly/json", "").unwrap();
+    assert!(inspect.body.contains("hull.next-run"), "{}", inspect.body);
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/job/stop", "").unwrap().status, 204);
+    assert_eq!(world.until_state("job", "stopped")["next_run"], serde_json::Value::Null);
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/yearly/start", "").unwrap().status, 204);
+    world.until_state("yearly", "ended");
+}
+
+#[test]
+fn root_a_wanted_service_starts_with_the_one_that_wants_it() {
+    let mut world = World::new();
+    let asks = "while [ ! -e /data/go ]; do /bin/busybox sleep 0.05; done";
+    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n";
+    world.service("first", &World::script("kind = \"oneshot\"", asks, mount));
+    world.service("engine", &World::script("after = [\"first\"]", FOREVER, ""));
+    world.service("helper", &World::script("wanted-by = [\"engine\"]", FOREVER, ""));
+    world.service("never", &World::script("wanted-by = [\"absent\"]", FOREVER, ""));
+    world.service("pulled", &World::script("wanted-by = [\"absent\"]", FOREVER, ""));
+    world.service("puller", &World::script("requires = [\"pulled\"]", FOREVER, ""));
+    world.init.boot();
+    world.until_state("puller", "ready");
+    assert_eq!(world.service_status("helper").unwrap()["state"], "idle");
+    std::fs::File::create(world.root.join("state/data/go")).unwrap().flush().unwrap();
+    world.until_state("helper", "ready");
+    assert_eq!(world.service_status("never").unwrap()["state"], "idle");
+}
+
+#[test]
 fn root_the_machine_stops_in_reverse_order() {
     let mut world = World::new();
     let script = |name: &str| {
