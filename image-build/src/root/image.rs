@@ -92,8 +92,8 @@ fn missing_programs(name: &str, service: &Service, root: &RootPlan) -> Vec<Fault
     }
     commands.extend(service.run.post_start.iter().map(|command| ("run.post-start".to_owned(), command.as_slice())));
     let ready = service.ready.as_ref().and_then(|ready| ready.probe.as_ref());
-    for (key, probe) in [("ready.probe", ready), ("health.probe", service.health.as_ref().map(|health| &health.probe))]
-    {
+    let health = service.health.as_ref().and_then(|health| health.probe.as_ref());
+    for (key, probe) in [("ready.probe", ready), ("health.probe", health)] {
         if let Some(Probe::Exec(command)) = probe {
             commands.push((key.to_owned(), command));
         }

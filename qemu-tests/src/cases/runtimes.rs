@@ -5,8 +5,9 @@ use crate::report::Report;
 use anyhow::{Result, ensure};
 
 /// Name, options of `docker run`, program. What they print must not depend on the runtime.
-const WORKLOADS: [(&str, &str, &str); 12] = [
-    ("output", "", "echo out; echo err >&2"),
+const WORKLOADS: [(&str, &str, &str); 13] = [
+    ("output", "", "echo out"),
+    ("error_output", "", "echo err >&2"),
     ("exit_code", "", "exit 7"),
     ("identity", "--user 1000:1000 --group-add 5 -w /tmp -e A=b --hostname h", "id; pwd; echo $A; hostname"),
     ("capabilities", "--cap-drop ALL --cap-add CHOWN", "grep -E '^(Cap|NoNewPrivs|Seccomp)' /proc/self/status"),

@@ -25,6 +25,7 @@ pub(crate) struct Status {
     boot: String,
     since_boot_seconds: f64,
     state: State,
+    pressure: Vec<Pressure>,
     pub(crate) services: Vec<Service>,
     messages: Vec<Message>,
 }
@@ -38,6 +39,19 @@ struct State {
     reason: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pressure {
+    resource: String,
+    machine: Option<Shares>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Shares {
+    some_avg10: f64,
+}
+
 /// One service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -49,6 +63,7 @@ pub(crate) struct Service {
     restarts: u32,
     pid: Option<i32>,
     required: bool,
+    next_run: Option<String>,
     status: Option<String>,
     last_error: Option<String>,
 }
@@ -82,6 +97,7 @@ pub(crate) fn summary(status: &Status, colours: bool) -> String {
     ];
     let well = status.services.iter().filter(|service| service.well()).count();
     rows.push(("services", format!("{well} of {} well", status.services.len())));
+    rows.extend(pressure(&status.pressure).map(|text| ("pressure", text)));
     let mut text = String::new();
     for (name, value) in rows {
         line(&mut text, &format!("{:9} {value}", paint.bold(name, 9)));
@@ -130,7 +146,7 @@ pub(crate) fn table(services: &[Service], colours: bool) -> String {
 impl Service {
     /// Nothing for anybody to do.
     fn well(&self) -> bool {
-        matches!(self.state.as_str(), "ready" | "ended") && self.health != "unhealthy"
+        matches!(self.state.as_str(), "ready" | "ended" | "idle") && self.health != "unhealthy"
     }
 
     fn colour(&self) -> &'static str {
@@ -150,7 +166,7 @@ impl Service {
         let remark = match (&self.last_error, &self.status) {
             (Some(error), _) if !self.well() => error.clone(),
             (_, Some(status)) => status.clone(),
-            _ => String::new(),
+            _ => self.next_run.as_ref().map(|next| format!("next run {next}")).unwrap_or_default(),
         };
         [
             format!("{}{}", self.name, if self.required { "*" } else { "" }),
@@ -198,6 +214,14 @@ fn state(state: &State, paint: Paint) -> String {
         }
         _ => "unknown".into(),
     }
+}
+
+/// Share of the last seconds in which work waited for each resource.
+fn pressure(all: &[Pressure]) -> Option<String> {
+    let one =
+        |pressure: &Pressure| Some(format!("{} {:.0} %", pressure.resource, pressure.machine.as_ref()?.some_avg10));
+    let known: Vec<String> = all.iter().filter_map(one).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 fn or_unknown(text: &str) -> &str {

@@ -1,5 +1,6 @@
 //! The two clocks the daemon uses and RFC 3339 text; there is no time zone here, everything is UTC.
 
+use hull_service::calendar::{civil, day_number};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ impl WallTime {
         let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
         let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
         in_range.then_some(Self {
-            seconds: days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset,
+            seconds: day_number(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset,
             nanoseconds: decimals(fraction)?,
         })
     }
@@ -88,26 +89,6 @@ fn decimals(fraction: &str) -> Option<u32> {
         return None;
     }
     format!("{fraction:0<9}").parse().ok()
-}
-
-/// Gregorian date of a day number counted from 1970-01-01; eras of 400 years starting on 1 March.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
-}
-
-/// Inverse of [`civil`].
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(test)]

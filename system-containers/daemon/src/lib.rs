@@ -16,6 +16,7 @@
 //! | [`status`] | `GET /hull/status` |
 //! | [`hostname`] | the machine's name in every UTS namespace |
 //! | [`console_output`] | lines on the system console |
+//! | [`kernel_log`] | the kernel's own messages |
 //! | [`paths`], [`clock`], [`logger`], [`blocking`] | places, time, own messages, named threads |
 
 pub mod api;
@@ -25,6 +26,7 @@ pub mod console_output;
 pub mod control;
 pub mod definition;
 pub mod hostname;
+pub mod kernel_log;
 pub mod lifecycle;
 pub mod log_store;
 pub mod logger;

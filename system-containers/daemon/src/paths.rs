@@ -87,6 +87,11 @@ impl Paths {
         self.below_root("/proc/sys/kernel/random/boot_id")
     }
 
+    /// When a persistent timer was last run, in seconds since 1970.
+    pub fn timer(&self, service: &str) -> PathBuf {
+        self.below_root("/state/timers").join(service)
+    }
+
     /// Written by PID 1 before the daemon starts.
     pub fn boot_report(&self) -> PathBuf {
         self.run().join("boot.json")

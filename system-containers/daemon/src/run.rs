@@ -10,7 +10,7 @@ use crate::lifecycle::boot::Boot;
 use crate::lifecycle::events::Events;
 use crate::lifecycle::reaper::Exit;
 use crate::lifecycle::record::Record;
-use crate::lifecycle::{System, Unit, adopt, read_ahead, shutdown, supervise};
+use crate::lifecycle::{System, Unit, adopt, read_ahead, shutdown, supervise, timer};
 use crate::log_store::collector::Places;
 use crate::log_store::{BootId, Collector};
 use crate::paths::Paths;
@@ -66,6 +66,7 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
     adopt::all(&system, stored);
     system.tell_init(&ToInit::Ready, None);
     tokio::task::spawn_local(watchdog(Rc::clone(&system)));
+    tokio::task::spawn_local(timer::run(Rc::clone(&system)));
     tokio::task::spawn_local(supervise::run(Rc::clone(&system), received));
     loop {
         match system.control.receive().await.context("control channel")? {

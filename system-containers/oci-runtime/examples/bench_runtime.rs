@@ -150,7 +150,11 @@ fn candidates(work: &Path, bundle: &Path) -> Result<Vec<Candidate>, Failure> {
             words: words(&[&floor, &rootfs, &cgroup, "/bin/true"]),
             note: "no configuration, device rules, nodes, hidden paths or state",
         },
-        Candidate { name: "hull-runtime", words: words(&[&ours, "--root", &state, "run", "-b", &bundle, "hull"]), note: "" },
+        Candidate {
+            name: "hull-runtime",
+            words: words(&[&ours, "--root", &state, "run", "-b", &bundle, "hull"]),
+            note: "",
+        },
         Candidate { name: "crun", words: words(&["crun", "run", "-b", &bundle, "bench-crun"]), note: "" },
         Candidate {
             name: "crun without cgroups",

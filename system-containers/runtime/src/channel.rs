@@ -12,8 +12,8 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// Most descriptors in one message: the three standard streams.
-pub(crate) const MAX_FDS: usize = 3;
+/// Most descriptors in one message: the three standard streams, and those a container gets besides.
+pub(crate) const MAX_FDS: usize = 3 + crate::launch::MAX_DESCRIPTORS;
 
 /// Most bytes read at once.
 const CHUNK: usize = 16 * 1024;

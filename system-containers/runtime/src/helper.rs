@@ -3,7 +3,7 @@
 //!
 //! | direction | over the helper's stdin, a stream socket | with descriptors |
 //! |---|---|---|
-//! | caller → helper | a request as JSON | the three standard streams |
+//! | caller → helper | a request as JSON | the three standard streams, then those for numbers 3 and up |
 //! | helper → caller | an answer as JSON | pidfd, then terminal master if any |
 //!
 //! The helper ends after its answer; the process it made is then adopted by the machine's PID 1.
@@ -23,7 +23,7 @@ use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
@@ -36,6 +36,9 @@ pub const ARGUMENT: &str = "runtime-helper";
 /// or a machine out of memory takes this long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// `SD_LISTEN_FDS_START` of sd_listen_fds(3).
+const FIRST_DESCRIPTOR: RawFd = 3;
+
 /// What the helper is asked for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
@@ -47,8 +50,13 @@ pub(crate) enum Request {
 type Answer = Result<i32, StartError>;
 
 /// Runs the helper and returns what it started.
-pub(crate) fn call(helper_exe: &Path, request: &Request, stdio: Stdio<'_>) -> Result<Started, StartError> {
-    call_within(DEADLINE, helper_exe, request, stdio)
+pub(crate) fn call(
+    helper_exe: &Path,
+    request: &Request,
+    stdio: Stdio<'_>,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Started, StartError> {
+    call_within(DEADLINE, helper_exe, request, stdio, descriptors)
 }
 
 fn call_within(
@@ -56,6 +64,7 @@ fn call_within(
     helper_exe: &Path,
     request: &Request,
     stdio: Stdio<'_>,
+    descriptors: &[BorrowedFd<'_>],
 ) -> Result<Started, StartError> {
     let failed = |error: io::Error| StartError {
         step: Step::Helper,
@@ -65,7 +74,7 @@ fn call_within(
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| failed(errno.into()))?;
     let mut child = spawn(helper_exe, theirs).map_err(failed)?;
-    let answer = converse(ours.as_fd(), deadline, request, stdio);
+    let answer = converse(ours.as_fd(), deadline, request, stdio, descriptors);
     if answer.is_err() {
         // A helper killed here takes the process it was setting up with it (parent death signal).
         child.kill().map_err(failed)?;
@@ -95,9 +104,12 @@ fn converse(
     deadline: Duration,
     request: &Request,
     stdio: Stdio<'_>,
+    descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<Conversation> {
     set_socket_timeout(socket, Timeout::Recv, Some(deadline))?;
-    channel::send(socket, &serde_json::to_vec(request)?, &[stdio.stdin, stdio.stdout, stdio.stderr])?;
+    let mut fds = vec![stdio.stdin, stdio.stdout, stdio.stderr];
+    fds.extend(descriptors);
+    channel::send(socket, &serde_json::to_vec(request)?, &fds)?;
     let (bytes, fds) = channel::receive(socket).map_err(|errno| match errno {
         Errno::AGAIN => Errno::TIMEDOUT,
         other => other,
@@ -133,9 +145,9 @@ fn take_name() {
 fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
     hull_sys::clone::close_on_exec_from(3)?;
     let (bytes, fds) = channel::receive(socket)?;
-    let streams: [OwnedFd; 3] = fds.try_into().map_err(|_| Errno::PROTO)?;
+    let (streams, descriptors) = lay_out(fds)?;
     let answer = match serde_json::from_slice(&bytes)? {
-        Request::Start(plan) => container::start(&plan, streams),
+        Request::Start(plan) => container::start(&plan, streams, &descriptors),
         Request::Exec(plan) => container::exec(&plan, streams),
     };
     let (answer, fds): (Answer, Vec<OwnedFd>) = match answer {
@@ -144,6 +156,25 @@ fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
     };
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
     Ok(channel::send(socket, &serde_json::to_vec(&answer)?, &fds)?)
+}
+
+/// Gives what follows the three streams the numbers from 3 on. Whatever is opened later is numbered higher, so they stay
+/// free for the container's program; closed on execve like everything else until the container's process says otherwise.
+fn lay_out(fds: Vec<OwnedFd>) -> io::Result<([OwnedFd; 3], Vec<OwnedFd>)> {
+    let above = FIRST_DESCRIPTOR + RawFd::try_from(fds.len()).map_err(|_| Errno::TOOBIG)?;
+    let lift = |fd: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&fd, above);
+    let mut streams = fds.into_iter().map(lift).collect::<Result<Vec<_>, _>>()?;
+    let lifted = streams.split_off(streams.len().min(3));
+    let mut descriptors = Vec::new();
+    for (fd, number) in lifted.iter().zip(FIRST_DESCRIPTOR..) {
+        let descriptor = rustix::io::fcntl_dupfd_cloexec(fd, number)?;
+        if descriptor.as_raw_fd() != number {
+            // The caller leaked a descriptor into the helper.
+            return Err(Errno::BUSY.into());
+        }
+        descriptors.push(descriptor);
+    }
+    Ok((streams.try_into().map_err(|_| Errno::PROTO)?, descriptors))
 }
 
 #[cfg(test)]
@@ -160,7 +191,7 @@ mod tests {
         let (rootfs, cgroup, devices) = ("/".into(), "/".into(), crate::DeviceRules::default());
         let launch = crate::Launch { spec, rootfs, cgroup, seccomp: None, devices, delegate: false };
         let request = Request::Start(Box::new(plan::of_launch(&launch).expect("plan")));
-        let error = call_within(Duration::from_millis(50), hanging, &request, stdio).expect_err("hangs");
+        let error = call_within(Duration::from_millis(50), hanging, &request, stdio, &[]).expect_err("hangs");
         assert_eq!(error, StartError::at(Step::Helper, hanging, Errno::TIMEDOUT));
     }
 }

@@ -127,7 +127,23 @@ pub struct Exec {
 /// # Errors
 /// The failed step with path and errno. No process is left; the cgroup directory is.
 pub fn start(helper_exe: &Path, launch: &Launch, stdio: Stdio<'_>) -> Result<Started, StartError> {
-    helper::call(helper_exe, &Request::Start(Box::new(plan::of_launch(launch)?)), stdio)
+    start_with(helper_exe, launch, stdio, &[])
+}
+
+/// Most descriptors for [`start_with`].
+pub const MAX_DESCRIPTORS: usize = 64;
+
+/// Like [`start`]; the program finds `descriptors` open from number 3 on, in this order, as sd_listen_fds(3) has it.
+///
+/// # Errors
+/// As [`start`]; `E2BIG` for more than [`MAX_DESCRIPTORS`].
+pub fn start_with(
+    helper_exe: &Path,
+    launch: &Launch,
+    stdio: Stdio<'_>,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Started, StartError> {
+    helper::call(helper_exe, &Request::Start(Box::new(plan::of_launch(launch)?)), stdio, descriptors)
 }
 
 /// Starts a process in a running container; otherwise like [`start`].
@@ -136,5 +152,5 @@ pub fn start(helper_exe: &Path, launch: &Launch, stdio: Stdio<'_>) -> Result<Sta
 /// The failed step with path and errno; [`Step::JoinNamespaces`](crate::Step::JoinNamespaces) with `ESRCH` when the
 /// container has ended.
 pub fn exec(helper_exe: &Path, exec: &Exec, stdio: Stdio<'_>) -> Result<Started, StartError> {
-    helper::call(helper_exe, &Request::Exec(Box::new(plan::of_exec(exec)?)), stdio)
+    helper::call(helper_exe, &Request::Exec(Box::new(plan::of_exec(exec)?)), stdio, &[])
 }

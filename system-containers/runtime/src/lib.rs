@@ -31,4 +31,4 @@ mod plan;
 
 pub use devices::{DeviceKind, DeviceRules, OrderedRule, Rule};
 pub use error::{StartError, Step};
-pub use launch::{Exec, Launch, Started, Stdio, TerminalSize, User, exec, start};
+pub use launch::{Exec, Launch, Started, Stdio, TerminalSize, User, exec, start, start_with};

@@ -1,11 +1,14 @@
-//! Readiness probes that answer at once: `tcp`, `unix`, `path`, `http-unix`. `exec` is a child and belongs to the loop.
+//! Readiness probes that answer at once: `tcp`, `http`, `unix`, `path`, `http-unix`. `exec` is a child and belongs to the loop.
 //!
 //! Every try is bounded by [`TRY`], because the supervisor has one thread.
 
 use hull_service::Probe;
+use hull_service::validate::split_http;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -24,8 +27,13 @@ pub(crate) fn passes(probe: &Probe) -> bool {
         Probe::Unix(path) => connect(path).is_ok(),
         Probe::Path(path) => std::fs::symlink_metadata(path).is_ok(),
         Probe::HttpUnix(text) => {
-            text.split_once(':').is_some_and(|(socket, path)| http_ok(socket, path).unwrap_or(false))
+            let parts = text.split_once(':');
+            parts
+                .is_some_and(|(socket, path)| connect(socket).and_then(|stream| http_ok(stream, path)).unwrap_or(false))
         }
+        Probe::Http(text) => split_http(text).is_some_and(|(address, path)| {
+            TcpStream::connect_timeout(&address, TRY).and_then(|stream| http_ok(stream, path)).unwrap_or(false)
+        }),
     }
 }
 
@@ -39,10 +47,10 @@ fn connect(path: &str) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-fn http_ok(socket: &str, path: &str) -> io::Result<bool> {
-    let mut stream = connect(socket)?;
-    stream.set_read_timeout(Some(TRY))?;
-    stream.set_write_timeout(Some(TRY))?;
+fn http_ok(mut stream: impl Read + Write + AsFd, path: &str) -> io::Result<bool> {
+    for timeout in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&stream, timeout, Some(TRY))?;
+    }
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut status = [0; STATUS_LINE];
     stream.read_exact(&mut status)?;
@@ -95,6 +103,17 @@ mod tests {
                 }
             }
         });
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        let web = std::thread::spawn(move || {
+            let (mut stream, _) = tcp.accept().unwrap();
+            let mut request = [0; 64];
+            let length = stream.read(&mut request).unwrap();
+            assert!(request[..length].starts_with(b"GET /live HTTP/1.1\r\n"));
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        });
+        assert!(passes(&Probe::Http(format!("{address}/live"))));
+        web.join().unwrap();
         let tries = answers.map(|_| passes(&Probe::HttpUnix(format!("{socket}:/_ping"))));
         assert_eq!(tries, [true, false, false, false]);
         server.join().unwrap();

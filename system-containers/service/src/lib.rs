@@ -7,9 +7,11 @@
 //! |---|---|
 //! | [`schema`] | the types, one table of the file each |
 //! | [`parse`] | text to [`Service`], errors with line and key |
+//! | [`calendar`] | cron's five fields, for timers |
 //! | [`validate`] | checks between keys |
 //! | [`confinement`] | what a service can reach, as data and as a report |
 
+pub mod calendar;
 pub mod confinement;
 pub mod parse;
 pub mod schema;
@@ -17,6 +19,6 @@ pub mod validate;
 
 pub use parse::{ParseError, parse};
 pub use schema::{
-    Api, Capability, DeviceRule, Devices, Health, Image, Kind, Limits, Mount, MountType, Namespaces, Network, Probe,
-    Process, Ready, Restart, Run, Security, Service,
+    Api, Capability, DeviceRule, Devices, Health, Image, IoMax, Kind, Limits, Mount, MountType, Namespaces, Network,
+    Probe, Process, Ready, Restart, Run, Security, Service, Timer,
 };

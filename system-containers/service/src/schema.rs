@@ -21,6 +21,12 @@ pub struct Service {
     /// Services without which this one is not started; implies `after`.
     #[serde(default)]
     pub requires: Vec<String>,
+    /// Services with which this one is started; without them, it is not.
+    #[serde(default)]
+    pub wanted_by: Vec<String>,
+    /// When a run-once service is run, instead of at boot.
+    #[serde(default)]
+    pub timer: Option<Timer>,
     /// Access to the system daemon's API.
     #[serde(default)]
     pub api: Api,
@@ -76,6 +82,27 @@ pub enum Api {
     Power,
     /// The whole system API: equal to root on the machine.
     Admin,
+}
+
+/// Times at which a run-once service is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Timer {
+    /// cron's five fields, in UTC; see [`crate::calendar`].
+    #[serde(default)]
+    pub calendar: Option<String>,
+    /// Seconds since the machine was started.
+    #[serde(default)]
+    pub after_boot: Option<u32>,
+    /// Seconds since the last time, or since the machine was started.
+    #[serde(default)]
+    pub interval: Option<u32>,
+    /// Up to so many seconds later, a different number each time.
+    #[serde(default)]
+    pub jitter: u32,
+    /// A time of the calendar that passed while the machine was off is made up for, once.
+    #[serde(default)]
+    pub persistent: bool,
 }
 
 /// Recipe of the service's root file system.
@@ -165,8 +192,15 @@ pub struct Run {
     pub stop_timeout: u32,
     /// What the daemon does when the container ends.
     pub restart: Restart,
+    /// Starts without having been asked for within `start-limit-interval` that are enough; 0: any number.
+    pub start_limit_burst: u32,
+    /// Seconds.
+    pub start_limit_interval: u32,
     /// Commands run inside the container once it is ready; a failure is reported, not fatal.
     pub post_start: Vec<Vec<String>>,
+    /// Descriptors the service may leave with the system by `FDSTORE=1` (sd_notify(3)) and get back when it is started
+    /// again.
+    pub fd_store_max: u32,
     /// Files of the image fetched from the disk while the service waits for others at boot, as in `[image] files`.
     pub read_ahead: Vec<String>,
 }
@@ -180,7 +214,10 @@ impl Default for Run {
             stop_signal: "SIGTERM".into(),
             stop_timeout: 10,
             restart: Restart::Always,
+            start_limit_burst: 10,
+            start_limit_interval: 300,
             post_start: Vec::new(),
+            fd_store_max: 0,
             read_ahead: Vec::new(),
         }
     }
@@ -339,6 +376,12 @@ pub struct Limits {
     /// In place of `memory-max`: so much of the machine's memory stays for everybody else; at most half of it.
     #[serde(default)]
     pub memory_spare: Option<String>,
+    /// `memory.swap.max`: swap space beyond `memory-max`.
+    #[serde(default)]
+    pub memory_swap_max: Option<String>,
+    /// `memory.oom.group`: for want of memory all processes are killed, or none.
+    #[serde(default)]
+    pub oom_group: bool,
     /// `pids.max`.
     #[serde(default)]
     pub pids_max: Option<u64>,
@@ -351,9 +394,38 @@ pub struct Limits {
     /// `cpu.weight` from the start of the service until it is ready, the same range.
     #[serde(default)]
     pub startup_cpu_weight: Option<u64>,
+    /// `cpu.max`: percent of one processor, so that 150 is one and a half.
+    #[serde(default)]
+    pub cpu_max: Option<u64>,
+    /// `io.weight`, 1 to 10000, default 100.
+    #[serde(default)]
+    pub io_weight: Option<u64>,
+    /// `io.max`, one entry a disk.
+    #[serde(default)]
+    pub io_max: Vec<IoMax>,
     /// `RLIMIT_NOFILE`, soft and hard.
     #[serde(default)]
     pub open_files: Option<u64>,
+}
+
+/// The most a service may read and write on one disk, each a second; what is missing is not limited.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IoMax {
+    /// Node of a whole disk below `/dev`, or `system-disk`.
+    pub device: String,
+    /// `rbps`: a size.
+    #[serde(default)]
+    pub read_bytes: Option<String>,
+    /// `wbps`: a size.
+    #[serde(default)]
+    pub write_bytes: Option<String>,
+    /// `riops`.
+    #[serde(default)]
+    pub read_operations: Option<u64>,
+    /// `wiops`.
+    #[serde(default)]
+    pub write_operations: Option<u64>,
 }
 
 /// Readiness.
@@ -383,6 +455,8 @@ pub enum Probe {
     Exec(Vec<String>),
     /// `address:port` that accepts, tried in the container's network namespace.
     Tcp(String),
+    /// `address:port/request-path` answered with HTTP status 200, tried as `tcp` is.
+    Http(String),
     /// Unix socket path in the container that accepts.
     Unix(String),
     /// Path in the container that exists.
@@ -391,21 +465,32 @@ pub enum Probe {
     HttpUnix(String),
 }
 
-/// Repeated check of a running service.
+/// Watching a running service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Health {
     /// What is asked.
-    pub probe: Probe,
+    #[serde(default)]
+    pub probe: Option<Probe>,
+    /// Seconds between two `WATCHDOG=1` of the service (sd_notify(3)); without one it is stopped and started again by
+    /// its restart policy.
+    #[serde(default)]
+    pub watchdog: Option<u32>,
     /// Seconds between two checks.
     #[serde(default = "default_interval")]
     pub interval: u32,
     /// Seconds until one check counts as failed.
     #[serde(default = "default_timeout")]
     pub timeout: u32,
-    /// Failures in a row that make it unhealthy (and one success makes it healthy again).
+    /// Failures in a row that make it unhealthy.
     #[serde(default = "default_retries")]
     pub retries: u32,
+    /// Successes in a row that make it healthy again.
+    #[serde(default = "default_successes")]
+    pub successes: u32,
+    /// An unhealthy service is stopped and started again by its restart policy.
+    #[serde(default)]
+    pub restart: bool,
 }
 
 fn default_interval() -> u32 {
@@ -418,4 +503,8 @@ fn default_timeout() -> u32 {
 
 fn default_retries() -> u32 {
     3
+}
+
+fn default_successes() -> u32 {
+    1
 }

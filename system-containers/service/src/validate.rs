@@ -1,6 +1,7 @@
 //! Checks between keys that serde cannot express.
 
-use crate::schema::{MountType, Probe, Service};
+use crate::calendar::Calendar;
+use crate::schema::{Kind, Limits, MountType, Probe, Service, Timer};
 
 /// One contradiction: the key and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +13,13 @@ pub struct Problem {
     pub text: String,
 }
 
-const DEVICE_SETS: [&str; 4] = ["system-disk", "memory", "watchdog", "kmsg"];
+/// Word for the disk the machine was started from, where a disk is named.
+pub const SYSTEM_DISK: &str = "system-disk";
+
+/// Most descriptors one service may leave with the system: PID 1 keeps 512 for all of them.
+pub const FD_STORE_MAX: u32 = 64;
+
+const DEVICE_SETS: [&str; 4] = [SYSTEM_DISK, "memory", "watchdog", "kmsg"];
 
 /// All problems of one service; empty means valid.
 pub fn validate(service: &Service) -> Vec<Problem> {
@@ -80,25 +87,7 @@ pub fn validate(service: &Service) -> Vec<Problem> {
     if ids.len() != 2 || ids.iter().any(Result::is_err) {
         report("run.user".into(), "must be \"uid:gid\" in numbers".into());
     }
-    for (key, size) in [
-        ("memory-max", &service.limits.memory_max),
-        ("memory-high", &service.limits.memory_high),
-        ("memory-low", &service.limits.memory_low),
-        ("memory-spare", &service.limits.memory_spare),
-    ] {
-        if let Some(text) = size {
-            if parse_size(text).is_none() {
-                report(format!("limits.{key}"), format!("\"{text}\" is no size such as \"64M\""));
-            }
-        }
-    }
-    let limits = &service.limits;
-    if limits.memory_max.is_some() && limits.memory_spare.is_some() {
-        report("limits.memory-spare".into(), "set either memory-max or memory-spare".into());
-    }
-    if limits.pids_max.is_some() && limits.pids_spare.is_some() {
-        report("limits.pids-spare".into(), "set either pids-max or pids-spare".into());
-    }
+    check_limits(&service.limits, &mut report);
     if let Some(ready) = &service.ready {
         if ready.notify == ready.probe.is_some() {
             report("ready".into(), "set either notify = true or a probe".into());
@@ -107,10 +96,93 @@ pub fn validate(service: &Service) -> Vec<Problem> {
             check_probe("ready.probe", probe, &mut report);
         }
     }
+    if let Some(timer) = &service.timer {
+        check_timer(timer, service.kind, &mut report);
+    }
     if let Some(health) = &service.health {
-        check_probe("health.probe", &health.probe, &mut report);
+        if health.probe.is_none() && health.watchdog.is_none() {
+            report("health".into(), "set a probe, a watchdog, or both".into());
+        }
+        if let Some(probe) = &health.probe {
+            check_probe("health.probe", probe, &mut report);
+        }
+        if health.retries == 0 || health.successes == 0 {
+            report("health".into(), "retries and successes must be at least 1".into());
+        }
+        if health.watchdog == Some(0) {
+            report("health.watchdog".into(), "must be at least 1 second".into());
+        }
+    }
+    let watchdog = service.health.as_ref().is_some_and(|health| health.watchdog.is_some());
+    for (key, used) in [("health.watchdog", watchdog), ("run.fd-store-max", service.run.fd_store_max > 0)] {
+        if used && service.processes.len() > 1 {
+            report(key.into(), "only for a service of one [[process]]: the others do not get $NOTIFY_SOCKET".into());
+        }
+    }
+    if service.run.fd_store_max > FD_STORE_MAX {
+        report("run.fd-store-max".into(), format!("must be at most {FD_STORE_MAX}"));
     }
     problems
+}
+
+fn check_limits(limits: &Limits, report: &mut impl FnMut(String, String)) {
+    let mut sizes = vec![
+        ("memory-max", &limits.memory_max),
+        ("memory-high", &limits.memory_high),
+        ("memory-low", &limits.memory_low),
+        ("memory-spare", &limits.memory_spare),
+        ("memory-swap-max", &limits.memory_swap_max),
+    ];
+    for io in &limits.io_max {
+        sizes.extend([("io-max.read-bytes", &io.read_bytes), ("io-max.write-bytes", &io.write_bytes)]);
+        if io.device != SYSTEM_DISK && !io.device.starts_with("/dev/") {
+            report(
+                "limits.io-max.device".into(),
+                format!("\"{}\": name a disk below /dev, or \"{SYSTEM_DISK}\"", io.device),
+            );
+        }
+    }
+    for (key, size) in sizes {
+        if let Some(text) = size.as_ref().filter(|text| parse_size(text).is_none()) {
+            report(format!("limits.{key}"), format!("\"{text}\" is no size such as \"64M\""));
+        }
+    }
+    for (key, weight) in [
+        ("cpu-weight", limits.cpu_weight),
+        ("startup-cpu-weight", limits.startup_cpu_weight),
+        ("io-weight", limits.io_weight),
+    ] {
+        if weight.is_some_and(|weight| !(1..=10_000).contains(&weight)) {
+            report(format!("limits.{key}"), "must be between 1 and 10000".into());
+        }
+    }
+    if limits.memory_max.is_some() && limits.memory_spare.is_some() {
+        report("limits.memory-spare".into(), "set either memory-max or memory-spare".into());
+    }
+    if limits.pids_max.is_some() && limits.pids_spare.is_some() {
+        report("limits.pids-spare".into(), "set either pids-max or pids-spare".into());
+    }
+    if limits.cpu_max == Some(0) {
+        report("limits.cpu-max".into(), "must be at least 1 percent of a processor".into());
+    }
+}
+
+fn check_timer(timer: &Timer, kind: Kind, report: &mut impl FnMut(String, String)) {
+    if kind != Kind::Oneshot {
+        report("timer".into(), "only for kind = \"oneshot\"".into());
+    }
+    if timer.calendar.is_none() && timer.after_boot.is_none() && timer.interval.is_none() {
+        report("timer".into(), "set calendar, after-boot or interval".into());
+    }
+    if let Some(Err(error)) = timer.calendar.as_deref().map(str::parse::<Calendar>) {
+        report("timer.calendar".into(), error.to_string());
+    }
+    if timer.interval == Some(0) {
+        report("timer.interval".into(), "must be at least 1 second".into());
+    }
+    if timer.persistent && timer.calendar.is_none() {
+        report("timer.persistent".into(), "only with calendar".into());
+    }
 }
 
 fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)) {
@@ -119,6 +191,9 @@ fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)
             .then_some("the program must be an absolute path"),
         Probe::Tcp(address) => {
             address.parse::<std::net::SocketAddr>().is_err().then_some("must be ADDRESS:PORT in numbers")
+        }
+        Probe::Http(text) => {
+            split_http(text).is_none().then_some("must be ADDRESS:PORT/REQUEST-PATH, the address in numbers")
         }
         Probe::Unix(path) | Probe::Path(path) => (!path.starts_with('/')).then_some("must be an absolute path"),
         Probe::HttpUnix(text) => {
@@ -130,6 +205,13 @@ fn check_probe(key: &str, probe: &Probe, report: &mut impl FnMut(String, String)
     if let Some(text) = fault {
         report(key.into(), text.into());
     }
+}
+
+/// Address and request path, which begins with `/`, of an `http` probe.
+pub fn split_http(text: &str) -> Option<(std::net::SocketAddr, &str)> {
+    let (address, path) = text.split_at(text.find('/')?);
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
+    Some((address.parse().ok().filter(|_| plain)?, path))
 }
 
 /// Bytes of a size such as `64M`; suffixes are powers of 1024.
@@ -145,7 +227,21 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_size;
+    use super::{parse_size, split_http};
+
+    #[test]
+    fn http_probes() {
+        for (text, path) in [
+            ("127.0.0.1:80/", Some("/")),
+            ("[::1]:8080/health/live?x=1", Some("/health/live?x=1")),
+            ("127.0.0.1/", None),
+            ("localhost:80/", None),
+            ("127.0.0.1:80", None),
+            ("127.0.0.1:80/a b", None),
+        ] {
+            assert_eq!(split_http(text).map(|(_, path)| path), path, "{text}");
+        }
+    }
 
     #[test]
     fn sizes() {

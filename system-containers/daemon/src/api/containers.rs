@@ -58,8 +58,9 @@ pub fn inspect(system: &System, id: &str) -> Result<model::Inspect, ApiError> {
 /// `POST /containers/{id}/start|stop|restart|kill|pause|unpause`; answers when it is done.
 pub async fn change(system: &Rc<System>, id: &str, verb: Verb, query: &Query) -> Result<Answer, ApiError> {
     let name = find(system, id)?;
-    let before = system.with(&name, |unit| (unit.definition.is_some(), unit.record.machine.clone()));
-    let (startable, machine) = before.ok_or_else(|| ApiError::missing(format!("No such container: {id}")))?;
+    let before =
+        system.with(&name, |unit| (unit.definition.is_some(), unit.schedule.is_some(), unit.record.machine.clone()));
+    let (startable, timed, machine) = before.ok_or_else(|| ApiError::missing(format!("No such container: {id}")))?;
     let rising = matches!(verb, Verb::Start | Verb::Restart);
     if rising && system.ending.get().is_some() {
         return Err(ApiError::conflict("the machine is going down"));
@@ -74,7 +75,11 @@ pub async fn change(system: &Rc<System>, id: &str, verb: Verb, query: &Query) ->
         Verb::Pause => return frozen(pause::pause(system, &name)),
         Verb::Unpause => return frozen(pause::unpause(system, &name)),
         Verb::Start if running => return Ok(body::empty(StatusCode::NOT_MODIFIED)),
-        Verb::Stop if !machine.active() && machine.phase != Phase::BackOff && machine.phase != Phase::Waiting => {
+        // A service between two runs has a timer to stop.
+        Verb::Stop if matches!(machine.phase, Phase::Ended | Phase::Failed) && timed => {
+            system.post(&name, Event::Stop);
+        }
+        Verb::Stop if matches!(machine.phase, Phase::Ended | Phase::Failed | Phase::Stopped) => {
             return Ok(body::empty(StatusCode::NOT_MODIFIED));
         }
         Verb::Start => system.post(&name, Event::Start),

@@ -3,7 +3,7 @@
 use super::model::container as model;
 use crate::clock::{NEVER, WallTime};
 use crate::lifecycle::machine::exit_code;
-use crate::lifecycle::{HealthState, Phase, System, Unit};
+use crate::lifecycle::{HealthState, Phase, System, Unit, timer};
 use crate::log_store::{FILE_SIZE, OLD_FILES};
 use crate::plan;
 use hull_service::{MountType, Network, Restart, Service, validate::parse_size};
@@ -16,7 +16,7 @@ fn state(unit: &Unit) -> &'static str {
         Phase::Started | Phase::Ready | Phase::Stopping => "running",
         Phase::BackOff => "restarting",
         Phase::Starting if unit.record.created.is_some() => "restarting",
-        Phase::Waiting | Phase::Starting => "created",
+        Phase::Waiting | Phase::Idle | Phase::Starting => "created",
         Phase::Stopped | Phase::Ended | Phase::Failed => "exited",
     }
 }
@@ -80,6 +80,13 @@ fn command(service: Option<&Service>) -> Vec<String> {
     service.and_then(|service| plan::process::plan(service).args().clone()).unwrap_or_default()
 }
 
+/// Labels of a container: those of its service, and what changes while it is there.
+fn container_labels(unit: &Unit, name: &str) -> BTreeMap<String, String> {
+    let next = timer::next_run(unit).map(|next| ("hull.next-run".to_owned(), next));
+    let status = unit.status.clone().map(|status| ("hull.status".to_owned(), status));
+    labels(unit.definition.as_ref(), name).into_iter().chain(next).chain(status).collect()
+}
+
 /// Description and the like.
 pub fn labels(service: Option<&Service>, name: &str) -> BTreeMap<String, String> {
     let description = service.map(|service| ("hull.description".to_owned(), service.description.clone()));
@@ -102,7 +109,7 @@ pub fn summary(system: &System, name: &str, unit: &Unit) -> model::Summary {
         command: command(service).join(" "),
         created: unit.record.created.map_or(0, |created| created.seconds),
         ports: [],
-        labels: labels(service, name),
+        labels: container_labels(unit, name),
         state: state(unit).into(),
         status: status(unit, WallTime::now()),
         host_config: model::SummaryHostConfig { network_mode: network(service) },
@@ -149,7 +156,7 @@ pub fn inspect(system: &System, name: &str, unit: &Unit) -> model::Inspect {
         created: time(unit.record.created),
         path: path.concat(),
         args,
-        state: inspect_state(system, name, unit),
+        state: inspect_state(unit),
         image: image_id(system, name),
         name: format!("/{name}"),
         restart_count: unit.record.machine.restarts,
@@ -158,21 +165,20 @@ pub fn inspect(system: &System, name: &str, unit: &Unit) -> model::Inspect {
         log_path: system.logs.folder(name).join("current").display().to_string(),
         host_config: host_config(service),
         mounts: mounts(service),
-        config: config(system, name, service),
+        config: model::Config { labels: container_labels(unit, name), ..config(system, name, service) },
         network_settings: model::NetworkSettings::default(),
     }
 }
 
-fn inspect_state(system: &System, name: &str, unit: &Unit) -> model::State {
+fn inspect_state(unit: &Unit) -> model::State {
     let time = |time: Option<WallTime>| time.map_or_else(|| NEVER.into(), WallTime::rfc3339);
     let status = state(unit);
-    let stats = hull_runtime::cgroup::stats(&system.paths.cgroup.join(name)).ok();
     model::State {
         status: status.into(),
         running: matches!(status, "running" | "paused"),
         paused: unit.record.paused,
         restarting: status == "restarting",
-        oom_killed: stats.and_then(|stats| stats.oom_kills).is_some_and(|kills| kills > 0),
+        oom_killed: unit.record.oom.in_run,
         dead: unit.record.machine.phase == Phase::Failed,
         pid: unit.init().map_or(0, |pid| pid.as_raw_nonzero().get()),
         exit_code: if unit.record.finished.is_some() { exit_code(unit.record.exit_status) } else { 0 },
@@ -181,7 +187,7 @@ fn inspect_state(system: &System, name: &str, unit: &Unit) -> model::State {
         finished_at: time(unit.record.finished),
         health: (unit.health != HealthState::None).then(|| model::Health {
             status: unit.health.word().into(),
-            failing_streak: unit.health_failures.0,
+            failing_streak: unit.health_streak.failures,
             log: [],
         }),
     }

@@ -68,9 +68,13 @@ fn check(name: &str, service: Service) -> Result<Service, String> {
         return Err(format!("{name}: process.tty: only service-init opens terminals; list more than one [[process]]"));
     }
     let probes = service.ready.iter().filter_map(|ready| ready.probe.as_ref());
-    let mut probes = probes.chain(service.health.iter().map(|health| &health.probe));
-    if service.namespaces.network == Network::Private && probes.any(|probe| matches!(probe, Probe::Tcp(_))) {
-        return Err(format!("{name}: a tcp probe needs namespaces.network = \"host\"; use exec, unix or http-unix"));
+    let mut probes = probes.chain(service.health.iter().filter_map(|health| health.probe.as_ref()));
+    if service.namespaces.network == Network::Private
+        && probes.any(|probe| matches!(probe, Probe::Tcp(_) | Probe::Http(_)))
+    {
+        return Err(format!(
+            "{name}: a tcp or http probe needs namespaces.network = \"host\"; use exec, unix or http-unix"
+        ));
     }
     let unknown = |name: &&String| crate::plan::process::capability(name).is_none();
     if let Some(capability) = service.security.capabilities.iter().find(unknown) {

@@ -3,7 +3,7 @@
 use super::machine::{Event, Phase};
 use super::start::{listen, log_name, notify_name};
 use super::system::System;
-use super::{end, process, ready};
+use super::{end, fd_store, oom, process, ready, watchdog};
 use crate::log_store::Stream;
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
@@ -36,7 +36,7 @@ pub fn all(system: &Rc<System>, mut stored: HashMap<String, OwnedFd>) {
                 });
             }
             Phase::BackOff => system.post(&name, Event::BackOffOver),
-            Phase::Waiting | Phase::Stopped | Phase::Ended | Phase::Failed => {}
+            Phase::Waiting | Phase::Idle | Phase::Stopped | Phase::Ended | Phase::Failed => {}
         }
     }
     for name in stored.into_keys() {
@@ -50,6 +50,7 @@ fn take_descriptors(system: &Rc<System>, name: &str, stored: &mut HashMap<String
             system.logs.add(name, stream, pipe);
         }
     }
+    fd_store::restore(system, name, stored);
     if let Some(socket) = stored.remove(&notify_name(name)) {
         if let Err(error) = listen(system, name, socket) {
             log::warn!("{name}: notify socket: {error}");
@@ -74,6 +75,7 @@ fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks:
         return;
     };
     system.with(name, |unit| unit.pidfd = Some(pidfd));
+    oom::begin(system, name);
     tokio::task::spawn_local(end::watch(Rc::clone(system), name.into(), exit));
     let epoch = system.with(name, |unit| unit.record.machine.epoch).unwrap_or(0);
     let (shared, service) = (Rc::clone(system), name.to_owned());
@@ -84,11 +86,10 @@ fn adopt(system: &Rc<System>, name: &str, phase: Phase, pid: Option<i32>, ticks:
             tokio::task::spawn_local(end::stop_timer(shared, service, epoch))
         }
         _ => tokio::task::spawn_local(async move {
+            watchdog::begin(&shared, &service, epoch);
             let Some(Some(definition)) = shared.with(&service, |unit| unit.definition.clone()) else { return };
             ready::end_startup(&shared, &service, &definition);
-            if let Some(health) = &definition.health {
-                ready::watch_health(&shared, &service, health).await;
-            }
+            ready::watch_health(&shared, &service, epoch, &definition).await;
         }),
     };
     system.with(name, |unit| unit.tasks.push(task));

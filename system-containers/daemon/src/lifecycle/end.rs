@@ -1,10 +1,10 @@
 //! Ending a container and clearing away what is left of it.
 
 use super::machine::Event;
-use super::pause;
 use super::reaper::Exit;
 use super::start::{log_name, notify_name};
 use super::system::System;
+use super::{oom, pause};
 use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
 use crate::control::ToInit;
@@ -16,6 +16,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Time a killed cgroup gets to become empty; only uninterruptible sleep takes longer.
 const EMPTY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,16 +24,23 @@ const EMPTY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Waits for the first process to end, clears away, and reports [`Event::Exited`].
 pub async fn watch(system: Rc<System>, name: String, exit: oneshot::Receiver<Exit>) {
     let exit = exit.await.ok();
+    // The figures go with the cgroup.
+    oom::check(&system, &name);
     clear(&system, &name).await;
-    let ran = system.with(&name, |unit| {
+    let status = exit.map(|exit| exit.status);
+    let ended = system.with(&name, |unit| {
+        let killed = unit.record.oom.in_run && status.is_some_and(|status| status & 0x7f == Signal::KILL.as_raw());
+        let cause = unit.record.oom.last.clone().filter(|_| killed);
         unit.record.finished = Some(WallTime::now());
-        unit.record.exit_status = exit.map(|exit| exit.status);
+        unit.record.exit_status = status;
         unit.record.exits += 1;
         unit.record.paused = false;
         unit.pidfd = None;
-        exit.map_or_else(boot_micros, |exit| exit.time_us).saturating_sub(unit.record.started_us) / 1_000_000
+        let end = exit.map_or_else(boot_micros, |exit| exit.time_us);
+        (end.saturating_sub(unit.record.started_us) / 1_000_000, cause)
     });
-    system.post(&name, Event::Exited { status: exit.map(|exit| exit.status), ran: ran.unwrap_or(0) });
+    let (ran, cause) = ended.unwrap_or_default();
+    system.post(&name, Event::Exited { status, ran, cause });
 }
 
 /// Kills what is left in the cgroup, writes the last log lines, and lets PID 1 forget the descriptors.
@@ -49,6 +57,10 @@ pub async fn clear(system: &Rc<System>, name: &str) {
         Ok(Err(error)) => log::warn!("{name}: {error}"),
         Err(error) => log::warn!("{name}: {error}"),
     }
+    system.with(name, |unit| {
+        unit.oom = None;
+        unit.oom_task.take().inspect(JoinHandle::abort);
+    });
     system.logs.close(name).await;
     if let Some(Some(listener)) = system.with(name, |unit| unit.listener.take()) {
         listener.abort();

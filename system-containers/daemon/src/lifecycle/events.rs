@@ -16,7 +16,7 @@ pub struct Happening {
     pub service: String,
     /// Its container id.
     pub id: String,
-    /// `start`, `die`, `stop`, `restart`, `kill`, `pause`, `unpause`, `exec_*: COMMAND`, `health_status: WORD`.
+    /// `start`, `die`, `stop`, `restart`, `kill`, `pause`, `unpause`, `oom`, `exec_*: COMMAND`, `health_status: WORD`.
     pub action: String,
     /// Further facts, such as `exitCode`.
     pub attributes: BTreeMap<String, String>,

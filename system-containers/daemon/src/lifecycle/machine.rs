@@ -7,9 +7,10 @@
 //!     │                │  ▼                │  └───┐      ▼
 //!     │   elapsed   BackOff ◀──────────────┘ exit │    Ended (ran to its end) / Failed (no restart wanted)
 //!     │                                           │
-//!   first          Stop, Restart, ready timeout   ▼
+//!   first     Stop, Restart, ready timeout, fault ▼
 //!                                              Stopping ──exit──▶ Stopped / Starting / BackOff
 //! ```
+//! A service with a timer, or that is started with another, begins as Idle; Wanted makes it Waiting, from Ended and Failed too.
 
 use hull_service::Restart;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub enum Phase {
     /// For its dependencies.
     #[default]
     Waiting,
+    /// For its timer, or for a service with which it is started.
+    Idle,
     /// The container is being made.
     Starting,
     /// Its process runs; it is not ready yet.
@@ -62,7 +65,7 @@ pub enum Intent {
     Stop,
     /// Start again at once.
     Restart,
-    /// It did not become ready in time: start again after a delay.
+    /// It did not become ready in time, or does not work any more: start again by its policy.
     Retry,
 }
 
@@ -73,11 +76,26 @@ pub struct Policy {
     pub oneshot: bool,
     /// What an end that nobody asked for leads to.
     pub restart: Restart,
+    /// Whether it may be started again now.
+    pub limit: Limit,
+}
+
+/// Where a service stands with its start limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Another start is all right.
+    Within,
+    /// It was started too often: only after this time again.
+    Rest(Duration),
+    /// It was started too often: not again before somebody asks for it.
+    GiveUp,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// It is time to start, as soon as its dependencies allow it.
+    Wanted,
     /// All dependencies allow the start.
     Admit,
     /// A required service failed; the start waits on.
@@ -90,6 +108,8 @@ pub enum Event {
     Ready,
     /// Not ready within its time: it is stopped and tried again.
     ReadyTimeout(String),
+    /// It is ready, but does not work: it is stopped and tried again.
+    Failing(String),
     /// A run-once service takes long: it goes on, and nobody waits for it any more.
     Slow,
     /// The container is gone; `status` as in wait(2), `None` when nobody saw it, `ran` in seconds.
@@ -98,6 +118,8 @@ pub enum Event {
         status: Option<i32>,
         /// Length of the run in seconds.
         ran: u64,
+        /// What lies behind the status, where that is known.
+        cause: Option<String>,
     },
     /// The restart delay is over.
     BackOffOver,
@@ -145,6 +167,9 @@ pub struct Machine {
     pub slow: bool,
     /// A required service failed.
     pub blocked: bool,
+    /// It was started too often.
+    #[serde(default)]
+    pub limited: bool,
     /// Why it is not well, or was not.
     pub last_error: Option<String>,
 }
@@ -157,10 +182,11 @@ impl Machine {
 
     /// Those that start `after` it need not wait for it any more.
     pub fn settled(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Ended | Phase::Failed | Phase::Stopped)
+        matches!(self.phase, Phase::Ready | Phase::Ended | Phase::Failed | Phase::Stopped | Phase::Idle)
             || self.failures >= SETTLED_FAILURES
             || self.slow
             || self.blocked
+            || self.limited
     }
 
     /// Those that require it may start.
@@ -175,13 +201,20 @@ impl Machine {
 
     /// It counts as failed, be it tried again or not.
     pub fn failed(&self) -> bool {
-        self.phase == Phase::Failed || (self.failures >= SHOWN_FAILED && !self.satisfied()) || self.blocked
+        self.phase == Phase::Failed
+            || (self.failures >= SHOWN_FAILED && !self.satisfied())
+            || self.blocked
+            || self.limited
     }
 
     /// Applies one event. What does not fit the phase (a late timer, a second stop) changes nothing.
     pub fn apply(&mut self, policy: Policy, event: Event) -> Vec<Action> {
-        use Phase::{BackOff, Ended, Failed, Ready, Started, Starting, Stopped, Stopping, Waiting};
+        use Phase::{BackOff, Ended, Failed, Idle, Ready, Started, Starting, Stopped, Stopping, Waiting};
         match (self.phase, event) {
+            (Idle | Ended | Failed, Event::Wanted) => {
+                self.refresh();
+                self.go(Waiting, vec![])
+            }
             (Waiting, Event::Admit) => self.launch(false),
             (Waiting, Event::Blocked(reason)) => {
                 self.blocked = true;
@@ -196,13 +229,14 @@ impl Machine {
                 self.last_error = Some(reason);
                 match self.intent {
                     Intent::Stop => self.go(Stopped, vec![]),
-                    _ => self.retry(),
+                    _ => self.retry(policy),
                 }
             }
             (Started, Event::Ready) => {
                 // A long-lived failure count would hide that it works now; a crash loop keeps it until a stable run.
                 self.slow = false;
                 self.blocked = false;
+                self.limited = false;
                 self.go(Ready, vec![Action::BecameReady])
             }
             (Started, Event::ReadyTimeout(reason)) => {
@@ -210,14 +244,22 @@ impl Machine {
                 self.last_error = Some(reason);
                 self.stop(Intent::Retry)
             }
+            (Ready, Event::Failing(reason)) => {
+                self.last_error = Some(reason);
+                self.stop(Intent::Retry)
+            }
             (Started, Event::Slow) => {
                 self.slow = true;
                 vec![]
             }
-            (Started | Ready, Event::Exited { status, ran }) => self.exited(policy, status, ran),
-            (Stopping, Event::Exited { .. }) => match self.intent {
+            (Started | Ready, Event::Exited { status, ran, cause }) => self.exited(policy, status, ran, cause),
+            (Stopping, Event::Exited { ran, .. }) => match self.intent {
                 Intent::Restart => self.launch(true),
-                Intent::Retry => self.retry(),
+                Intent::Retry if policy.restart == Restart::Never => self.go(Failed, vec![]),
+                Intent::Retry => {
+                    self.forget(ran);
+                    self.retry(policy)
+                }
                 Intent::Run | Intent::Stop => self.go(Stopped, vec![]),
             },
             (Stopping, Event::StopTimeout) => vec![Action::Kill],
@@ -227,11 +269,10 @@ impl Machine {
             (Starting | Stopping, Event::Stop) => self.intend(Intent::Stop),
             (Starting, Event::Restart | Event::Start) => self.intend(Intent::Run),
             (Stopping, Event::Restart | Event::Start) => self.intend(Intent::Restart),
-            (Waiting | BackOff, Event::Stop) => self.go(Stopped, vec![]),
-            (Waiting | BackOff | Stopped | Ended | Failed, Event::Start | Event::Restart) => {
-                let again = self.phase != Waiting;
-                self.failures = 0;
-                self.slow = false;
+            (Waiting | Idle | BackOff | Ended | Failed, Event::Stop) => self.go(Stopped, vec![]),
+            (Waiting | Idle | BackOff | Stopped | Ended | Failed, Event::Start | Event::Restart) => {
+                let again = !matches!(self.phase, Waiting | Idle);
+                self.refresh();
                 self.launch(again)
             }
             _ => vec![],
@@ -242,6 +283,13 @@ impl Machine {
         self.phase = phase;
         self.epoch += 1;
         actions
+    }
+
+    /// Forgets what went wrong in starts before.
+    fn refresh(&mut self) {
+        self.failures = 0;
+        self.slow = false;
+        self.limited = false;
     }
 
     fn launch(&mut self, again: bool) -> Vec<Action> {
@@ -261,25 +309,48 @@ impl Machine {
         vec![]
     }
 
-    fn retry(&mut self) -> Vec<Action> {
+    fn retry(&mut self, policy: Policy) -> Vec<Action> {
         self.failures = self.failures.saturating_add(1);
-        let delay = delay(self.failures);
+        let delay = match policy.limit {
+            Limit::Within => delay(self.failures),
+            Limit::Rest(time) => {
+                self.limit(&format!("tried again in {} s", time.as_secs()));
+                time
+            }
+            Limit::GiveUp => {
+                self.limit("not tried again");
+                return self.go(Phase::Failed, vec![]);
+            }
+        };
         self.go(Phase::BackOff, vec![Action::Delay(delay)])
     }
 
-    fn exited(&mut self, policy: Policy, status: Option<i32>, ran: u64) -> Vec<Action> {
+    fn limit(&mut self, consequence: &str) {
+        self.limited = true;
+        let reason = self.last_error.take().unwrap_or_default();
+        self.last_error = Some(format!("{reason}; started too often, {consequence}"));
+    }
+
+    /// A long run, in seconds, makes up for the failures before it.
+    fn forget(&mut self, ran: u64) {
+        if ran >= STABLE_SECONDS {
+            self.failures = 0;
+        }
+    }
+
+    fn exited(&mut self, policy: Policy, status: Option<i32>, ran: u64, cause: Option<String>) -> Vec<Action> {
         let well = status == Some(0);
         if policy.oneshot && well {
             self.last_error = None;
             self.failures = 0;
+            self.limited = false;
             return self.go(Phase::Ended, vec![]);
         }
-        if ran >= STABLE_SECONDS {
-            self.failures = 0;
-        }
-        self.last_error = Some(format!("ended: {}", describe(status)));
+        self.forget(ran);
+        let cause = cause.map(|cause| format!(", {cause}")).unwrap_or_default();
+        self.last_error = Some(format!("ended: {}{cause}", describe(status)));
         match (policy.restart, well) {
-            (Restart::Always, _) | (Restart::OnFailure, false) => self.retry(),
+            (Restart::Always, _) | (Restart::OnFailure, false) => self.retry(policy),
             (_, true) => self.go(Phase::Ended, vec![]),
             (Restart::Never, false) => self.go(Phase::Failed, vec![]),
         }

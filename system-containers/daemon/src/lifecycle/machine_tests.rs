@@ -3,11 +3,12 @@
 use super::*;
 use proptest::prelude::*;
 
-const DAEMON: Policy = Policy { oneshot: false, restart: Restart::Always };
-const ONESHOT: Policy = Policy { oneshot: true, restart: Restart::OnFailure };
+const DAEMON: Policy = Policy { oneshot: false, restart: Restart::Always, limit: Limit::Within };
+const NEVER: Policy = Policy { oneshot: false, restart: Restart::Never, limit: Limit::Within };
+const ONESHOT: Policy = Policy { oneshot: true, restart: Restart::OnFailure, limit: Limit::Within };
 
 fn exited(status: i32) -> Event {
-    Event::Exited { status: Some(status), ran: 1 }
+    Event::Exited { status: Some(status), ran: 1, cause: None }
 }
 
 fn run(policy: Policy, events: impl IntoIterator<Item = Event>) -> (Machine, Vec<Action>) {
@@ -23,6 +24,7 @@ fn run(policy: Policy, events: impl IntoIterator<Item = Event>) -> (Machine, Vec
 fn paths_through_the_picture() {
     use Event::{Admit, BackOffOver, Launched, Ready as IsReady, Restart, Start, Stop, StopTimeout};
     let slow = || Event::ReadyTimeout("slow".into());
+    let fault = || Event::Failing("fault".into());
     let table = vec![
         ("start", DAEMON, vec![Admit], Phase::Starting, vec![Action::Launch]),
         ("up", DAEMON, vec![Admit, Launched], Phase::Started, vec![Action::AwaitReady]),
@@ -52,6 +54,17 @@ fn paths_through_the_picture() {
             Phase::BackOff,
             vec![Action::Delay(FIRST_DELAY)],
         ),
+        ("fault", DAEMON, vec![Admit, Launched, IsReady, fault()], Phase::Stopping, vec![Action::SignalStop]),
+        (
+            "fault retried",
+            DAEMON,
+            vec![Admit, Launched, IsReady, fault(), exited(15)],
+            Phase::BackOff,
+            vec![Action::Delay(FIRST_DELAY)],
+        ),
+        ("fault, not retried", NEVER, vec![Admit, Launched, IsReady, fault(), exited(15)], Phase::Failed, vec![]),
+        ("fault, stopped", DAEMON, vec![Admit, Launched, IsReady, fault(), Stop, exited(15)], Phase::Stopped, vec![]),
+        ("late fault", DAEMON, vec![Admit, fault()], Phase::Starting, vec![]),
     ];
     for (name, policy, events, phase, actions) in table {
         let (machine, last) = run(policy, events);
@@ -82,9 +95,52 @@ fn a_crash_loop_settles_is_shown_failed_and_is_forgotten_after_a_stable_run() {
     machine.apply(DAEMON, Event::Launched);
     machine.apply(DAEMON, Event::Ready);
     assert!(!machine.failed());
-    let actions = machine.apply(DAEMON, Event::Exited { status: Some(9), ran: STABLE_SECONDS });
+    let actions =
+        machine.apply(DAEMON, Event::Exited { status: Some(9), ran: STABLE_SECONDS, cause: Some("why".into()) });
     assert_eq!(actions, [Action::Delay(FIRST_DELAY)]);
-    assert_eq!(machine.last_error.as_deref(), Some("ended: killed by SIGKILL"));
+    assert_eq!(machine.last_error.as_deref(), Some("ended: killed by SIGKILL, why"));
+}
+
+#[test]
+fn a_start_limit_ends_the_restarts_or_delays_them() {
+    let rest = Duration::from_secs(300);
+    for (limit, phase, actions, text) in [
+        (Limit::GiveUp, Phase::Failed, vec![], "ended: status 1; started too often, not tried again"),
+        (
+            Limit::Rest(rest),
+            Phase::BackOff,
+            vec![Action::Delay(rest)],
+            "ended: status 1; started too often, tried again in 300 s",
+        ),
+    ] {
+        let mut machine = Machine::default();
+        machine.apply(DAEMON, Event::Admit);
+        machine.apply(DAEMON, Event::Launched);
+        assert_eq!(machine.apply(Policy { limit, ..DAEMON }, exited(256)), actions);
+        assert_eq!((machine.phase, machine.last_error.as_deref()), (phase, Some(text)));
+        assert!(machine.failed() && machine.settled());
+        assert_eq!(machine.apply(DAEMON, Event::Start), [Action::Launch]);
+        assert!(!machine.failed());
+    }
+}
+
+#[test]
+fn a_timed_service_is_run_again_and_again_but_not_while_it_runs_or_after_a_stop() {
+    let mut machine = Machine { phase: Phase::Idle, ..Machine::default() };
+    assert!(machine.settled() && !machine.satisfied());
+    assert_eq!(machine.apply(ONESHOT, Event::Admit), []);
+    for _ in 0..2 {
+        machine.apply(ONESHOT, Event::Wanted);
+        assert_eq!(machine.apply(ONESHOT, Event::Admit), [Action::Launch]);
+        machine.apply(ONESHOT, Event::Launched);
+        let before = machine.clone();
+        assert_eq!((machine.apply(ONESHOT, Event::Wanted), &machine), (vec![], &before));
+        machine.apply(ONESHOT, exited(0));
+        assert_eq!((machine.phase, machine.restarts), (Phase::Ended, 0));
+    }
+    machine.apply(ONESHOT, Event::Stop);
+    machine.apply(ONESHOT, Event::Wanted);
+    assert_eq!(machine.phase, Phase::Stopped);
 }
 
 #[test]
@@ -96,13 +152,15 @@ fn exit_codes_are_dockers() {
 
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
+        Just(Event::Wanted),
         Just(Event::Admit),
         Just(Event::Blocked("x".into())),
         Just(Event::Launched),
         Just(Event::LaunchFailed("x".into())),
         Just(Event::Ready),
         Just(Event::ReadyTimeout("x".into())),
-        (any::<Option<i32>>(), 0_u64..100).prop_map(|(status, ran)| Event::Exited { status, ran }),
+        Just(Event::Failing("x".into())),
+        (any::<Option<i32>>(), 0_u64..100).prop_map(|(status, ran)| Event::Exited { status, ran, cause: None }),
         Just(Event::Slow),
         Just(Event::BackOffOver),
         Just(Event::StopTimeout),
@@ -117,7 +175,7 @@ proptest! {
     /// reaches rest or keeps running, a service told to stop last is down, and no container is made twice.
     #[test]
     fn never_two_containers_and_a_stop_is_final(list in proptest::collection::vec(events(), 0..60), oneshot: bool) {
-        let policy = Policy { oneshot, restart: Restart::Always };
+        let policy = Policy { oneshot, restart: Restart::Always, limit: Limit::Within };
         let mut machine = Machine::default();
         let mut containers = 0_i32;
         let mut launching = false;
@@ -152,7 +210,7 @@ proptest! {
         feed(&mut machine, Event::Stop);
         feed(&mut machine, Event::Launched);
         feed(&mut machine, Event::StopTimeout);
-        feed(&mut machine, Event::Exited { status: Some(9), ran: 0 });
+        feed(&mut machine, Event::Exited { status: Some(9), ran: 0, cause: None });
         feed(&mut machine, Event::BackOffOver);
         feed(&mut machine, Event::Admit);
         prop_assert!(matches!(machine.phase, Phase::Stopped | Phase::Ended | Phase::Failed), "{:?}", machine);

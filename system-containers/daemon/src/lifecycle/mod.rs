@@ -14,6 +14,10 @@
 //! | [`read_ahead`] | programs fetched from the disk before their service starts |
 //! | [`start`], [`end`] | making a container, clearing one away |
 //! | [`ready`] | readiness, post-start commands, health |
+//! | [`timer`] | when run-once services are run |
+//! | [`oom`] | what the kernel kills for want of memory |
+//! | [`watchdog`] | services that must give signs of life |
+//! | [`fd_store`] | descriptors a service gets back when it is started again |
 //! | [`events`] | what happens, for clients of the API |
 //! | [`pause`] | freezing a container and letting it go on |
 //! | [`exec`] | further processes in a container |
@@ -25,7 +29,9 @@ pub mod boot;
 pub mod end;
 pub mod events;
 pub mod exec;
+pub mod fd_store;
 pub mod machine;
+pub mod oom;
 pub mod order;
 pub mod pause;
 pub mod process;
@@ -37,7 +43,9 @@ pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod system;
+pub mod timer;
 pub mod unit;
+pub mod watchdog;
 
 pub use machine::{Event, Machine, Phase};
 pub use system::System;

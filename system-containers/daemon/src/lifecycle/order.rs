@@ -1,6 +1,6 @@
 //! Who may start and who may stop next. Pure.
 
-use super::machine::Machine;
+use super::machine::{Machine, Phase};
 use crate::definition::Graph;
 use std::collections::BTreeMap;
 
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Admission {
     /// Now.
     Start,
+    /// A required service must be started first.
+    Want(String),
     /// Something it waits for is on its way.
     Wait,
     /// A required service failed; should it come up after all, this one starts then.
@@ -21,6 +23,7 @@ pub fn admission(name: &str, graph: &Graph, machines: &BTreeMap<&str, &Machine>)
     for other in graph.requires.get(name).into_iter().flatten() {
         match of(other) {
             Some(machine) if machine.satisfied() => {}
+            Some(machine) if machine.phase == Phase::Idle => return Admission::Want(other.clone()),
             Some(machine) if !machine.settled() => return Admission::Wait,
             _ => return Admission::Blocked(format!("requires {other}, which is not up")),
         }
@@ -44,7 +47,6 @@ pub fn stoppable<'a>(graph: &Graph, machines: &BTreeMap<&'a str, &Machine>) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::Phase;
     use super::*;
 
     fn machine(phase: Phase) -> Machine {
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn admission_waits_blocks_and_starts() {
-        use Phase::{Ended, Failed, Ready, Starting};
+        use Phase::{Ended, Failed, Idle, Ready, Starting};
         for (name, a, b, expected) in [
             ("b", Starting, Phase::Waiting, Admission::Wait),
             ("b", Failed, Phase::Waiting, Admission::Start),
@@ -69,6 +71,8 @@ mod tests {
             ("c", Failed, Ready, Admission::Blocked("requires a, which is not up".into())),
             ("c", Ended, Starting, Admission::Wait),
             ("c", Ended, Failed, Admission::Start),
+            ("c", Idle, Ready, Admission::Want("a".into())),
+            ("b", Idle, Phase::Waiting, Admission::Start),
         ] {
             let (a, b, c) = (machine(a), machine(b), machine(Phase::Waiting));
             let machines = [("a", &a), ("b", &b), ("c", &c)].into();

@@ -74,6 +74,7 @@ async fn ask(system: &Rc<System>, name: &str, probe: &Probe) -> io::Result<()> {
         Probe::Path(path) => probe::path(init, path),
         Probe::Unix(path) => probe::unix(init, path).await.map(drop),
         Probe::Tcp(address) => probe::tcp(address).await,
+        Probe::Http(text) => probe::http(text).await,
         Probe::HttpUnix(text) => probe::http_unix(init, text).await,
         Probe::Exec(command) => run(system, name, command).await,
     }
@@ -98,7 +99,7 @@ pub fn end_startup(system: &System, name: &str, service: &Service) {
 }
 
 /// Runs as long as the service is ready: post-start commands once, then its health checks.
-pub async fn accompany(system: Rc<System>, name: String) {
+pub async fn accompany(system: Rc<System>, name: String, epoch: u64) {
     let Some(Some(service)) = system.with(&name, |unit| unit.definition.clone()) else { return };
     end_startup(&system, &name, &service);
     for command in &service.run.post_start {
@@ -108,16 +109,18 @@ pub async fn accompany(system: Rc<System>, name: String) {
             Err(_) => log::warn!("{name}: post-start: {} takes too long", command.join(" ")),
         }
     }
-    if let Some(health) = &service.health {
-        watch_health(&system, &name, health).await;
-    }
+    watch_health(&system, &name, epoch, &service).await;
 }
 
-/// Checks the health of a ready service until the task is ended with its phase.
-pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
+/// Checks the health of a ready service that has a probe, until the task is ended with its phase.
+pub async fn watch_health(system: &Rc<System>, name: &str, epoch: u64, service: &Service) {
+    let Some((health, probe)) = service.health.as_ref().and_then(|health| Some((health, health.probe.as_ref()?)))
+    else {
+        return;
+    };
     system.with(name, |unit| {
         unit.health = HealthState::Starting;
-        unit.health_failures = (0, String::new());
+        unit.health_streak = Streak::default();
     });
     loop {
         if system.with(name, |unit| unit.record.paused) == Some(true) {
@@ -125,15 +128,17 @@ pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
             continue;
         }
         let limit = Duration::from_secs(health.timeout.into());
-        let result = match tokio::time::timeout(limit, ask(system, name, &health.probe)).await {
+        let result = match tokio::time::timeout(limit, ask(system, name, probe)).await {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", health.timeout)),
         };
         let Some((before, after)) = system.with(name, |unit| {
             let before = unit.health;
-            let count = if result.is_ok() { 0 } else { unit.health_failures.0.saturating_add(1) };
-            unit.health = judge(before, count, health.retries);
-            unit.health_failures = (count, result.clone().err().unwrap_or_default());
+            unit.health_streak.count(result.is_ok());
+            if let Err(reason) = &result {
+                unit.health_streak.reason.clone_from(reason);
+            }
+            unit.health = unit.health_streak.judge(before, health);
             (before, unit.health)
         }) else {
             return;
@@ -145,36 +150,72 @@ pub async fn watch_health(system: &Rc<System>, name: &str, health: &Health) {
                 _ => log::debug!("{name}: {after:?}"),
             }
             system.look_again();
+            if let (HealthState::Unhealthy, true, Err(reason)) = (after, health.restart, &result) {
+                system.post_in(name, Some(epoch), Event::Failing(format!("unhealthy: {reason}")));
+            }
         }
         let unknown = after == HealthState::Starting;
         tokio::time::sleep(if unknown { UNKNOWN_PAUSE } else { Duration::from_secs(health.interval.into()) }).await;
     }
 }
 
-/// Health after a check, with `failures` in a row now.
-fn judge(before: HealthState, failures: u32, retries: u32) -> HealthState {
-    match failures {
-        0 => HealthState::Healthy,
-        count if count >= retries => HealthState::Unhealthy,
-        _ => before,
+/// Checks with the same result in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Streak {
+    /// Failed ones, 0 after a success.
+    pub failures: u32,
+    successes: u32,
+    /// What the last failed one said.
+    pub reason: String,
+}
+
+impl Streak {
+    fn count(&mut self, passed: bool) {
+        (self.failures, self.successes) = match passed {
+            true => (0, self.successes.saturating_add(1)),
+            false => (self.failures.saturating_add(1), 0),
+        };
+    }
+
+    /// Health after a check; the first success of all is enough.
+    fn judge(&self, before: HealthState, health: &Health) -> HealthState {
+        match before {
+            _ if self.failures >= health.retries => HealthState::Unhealthy,
+            HealthState::Unhealthy if self.successes < health.successes => before,
+            _ if self.successes > 0 => HealthState::Healthy,
+            _ => before,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::HealthState::{Healthy, Starting, Unhealthy};
+    use super::*;
 
     #[test]
-    fn health_needs_as_many_failures_as_defined_and_one_success() {
-        for (before, failures, after) in [
-            (Starting, 0, Healthy),
-            (Starting, 2, Starting),
-            (Healthy, 2, Healthy),
-            (Healthy, 3, Unhealthy),
-            (Unhealthy, 4, Unhealthy),
-            (Unhealthy, 0, Healthy),
-        ] {
-            assert_eq!(super::judge(before, failures, 3), after, "{before:?} {failures}");
+    fn health_changes_after_as_many_results_in_a_row_as_defined() {
+        let (probe, watchdog) = (Some(Probe::Path("/x".into())), None);
+        let health = Health { probe, watchdog, interval: 1, timeout: 1, retries: 3, successes: 2, restart: false };
+        let mut streak = Streak::default();
+        let mut state = Starting;
+        for (step, (passed, expected)) in [
+            (false, Starting),
+            (true, Healthy),
+            (false, Healthy),
+            (false, Healthy),
+            (false, Unhealthy),
+            (true, Unhealthy),
+            (false, Unhealthy),
+            (true, Unhealthy),
+            (true, Healthy),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            streak.count(passed);
+            state = streak.judge(state, &health);
+            assert_eq!(state, expected, "{step}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! needs no fsync; written by rename, so it is never seen half.
 
 use super::machine::Machine;
+use super::oom::Kills;
 use crate::clock::WallTime;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -37,6 +38,15 @@ pub struct Record {
     /// Its container is frozen.
     #[serde(default)]
     pub paused: bool,
+    /// Latest starts, at most as many as the start limit allows, microseconds of `CLOCK_BOOTTIME`.
+    #[serde(default)]
+    pub starts: Vec<u64>,
+    /// Time between two signs of life the service asked for itself, microseconds.
+    #[serde(default)]
+    pub watchdog_us: Option<u64>,
+    /// What the kernel killed for want of memory.
+    #[serde(default)]
+    pub oom: Kills,
     /// When it first became ready, microseconds of `CLOCK_BOOTTIME`.
     pub ready_us: Option<u64>,
 }

@@ -1,9 +1,10 @@
 //! Making a service's container: sources, pipes, notify socket, cgroup, and the runtime's start.
 
-use super::end;
 use super::machine::Event;
+use super::oom;
 use super::process;
 use super::system::System;
+use super::{end, fd_store, watchdog};
 use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
 use crate::control::ToInit;
@@ -11,6 +12,7 @@ use crate::log_store::Stream;
 use crate::plan::{self, Plan, facts::Facts, mounts::Source};
 use crate::readiness::notify;
 use hull_runtime::{Started, Stdio, cgroup};
+use hull_service::{IoMax, validate::SYSTEM_DISK};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs;
@@ -56,8 +58,10 @@ pub async fn launch(system: Rc<System>, name: String) {
                 record.started = Some(WallTime::now());
                 record.started_us = since;
                 record.created = record.created.or(record.started);
+                record.oom.begin_run();
                 unit.pidfd = Some(started.pidfd);
             });
+            oom::begin(&system, &name);
             system.save(&name);
             tokio::task::spawn_local(end::watch(Rc::clone(&system), name.clone(), exit));
             system.post(&name, Event::Launched);
@@ -79,12 +83,18 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
         unit.notified = false;
         unit.status = None;
         let service = unit.definition.as_ref()?;
-        let notifies = plan::uses_service_init(service) || plan::notifies(service);
-        Some((plan::plan(name, service, &system.paths, &facts), notifies))
+        let notifies = plan::has_notify_socket(service);
+        unit.record.watchdog_us = None;
+        let mut plan = plan::plan(name, service, &system.paths, &facts);
+        plan.limits.io_max = disks(name, &service.limits.io_max, system.boot_report.system_disk.as_deref());
+        Some((plan, notifies))
     });
-    let Some(Some((plan, notifies))) = planned else {
+    let Some(Some((mut plan, notifies))) = planned else {
         return Err(prepare("definition")(io::ErrorKind::NotFound.into()));
     };
+    let copies = system.with(name, |unit| fd_store::copies(unit)).transpose().map_err(prepare("kept descriptors"))?;
+    let (descriptors, names) = copies.unwrap_or_default();
+    plan::process::listen(&mut plan.launch.spec, &names);
     if notifies {
         let socket = notify::bind(&system.paths.notify(name)).map_err(prepare("notify socket"))?;
         system.tell_init(&ToInit::Store { name: notify_name(name) }, Some(socket.as_fd()));
@@ -94,11 +104,38 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     let stdout = log_pipe(system, name, Stream::Stdout).map_err(prepare("log pipe"))?;
     let stderr = log_pipe(system, name, Stream::Stderr).map_err(prepare("log pipe"))?;
     let program = system.paths.program.clone();
-    let work = move || carry_out(&program, &plan, [&stdin, &stdout, &stderr]);
+    let work = move || carry_out(&program, &plan, [&stdin, &stdout, &stderr], &descriptors);
     blocking(&format!("start {name}"), work).await.map_err(prepare("thread"))?
 }
 
-fn carry_out(program: &Path, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Started, LaunchError> {
+/// Numbers of the disks a service is limited on. One that is not there limits nothing.
+fn disks(name: &str, limits: &[IoMax], system_disk: Option<&str>) -> Vec<cgroup::IoMax> {
+    let mut disks = Vec::new();
+    for limit in limits {
+        let node = if limit.device == SYSTEM_DISK { system_disk } else { Some(limit.device.as_str()) };
+        let device = node.ok_or(io::ErrorKind::NotFound.into()).and_then(block_device);
+        match device {
+            Ok(device) => disks.push(plan::io_max(limit, device)),
+            Err(error) => log::warn!("{name}: limits.io-max: {}: {error}", limit.device),
+        }
+    }
+    disks
+}
+
+fn block_device(node: &str) -> io::Result<(u32, u32)> {
+    let status = rustix::fs::stat(node)?;
+    if rustix::fs::FileType::from_raw_mode(status.st_mode) != rustix::fs::FileType::BlockDevice {
+        return Err(io::Error::other("no block device"));
+    }
+    Ok((rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev)))
+}
+
+fn carry_out(
+    program: &Path,
+    plan: &Plan,
+    stdio: [&OwnedFd; 3],
+    descriptors: &[OwnedFd],
+) -> Result<Started, LaunchError> {
     for source in &plan.sources {
         make(source)
             .map_err(|error| LaunchError::Prepare { what: source.path.display().to_string(), source: error })?;
@@ -108,7 +145,8 @@ fn carry_out(program: &Path, plan: &Plan, stdio: [&OwnedFd; 3]) -> Result<Starte
     cgroup::wait_empty(path, CLEAR_TIMEOUT)?;
     cgroup::create(path, &plan.limits)?;
     let [stdin, stdout, stderr] = stdio.map(AsFd::as_fd);
-    Ok(hull_runtime::start(program, &plan.launch, Stdio { stdin, stdout, stderr })?)
+    let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    Ok(hull_runtime::start_with(program, &plan.launch, Stdio { stdin, stdout, stderr }, &descriptors)?)
 }
 
 fn make(source: &Source) -> io::Result<()> {
@@ -137,16 +175,19 @@ pub fn listen(system: &Rc<System>, name: &str, socket: OwnedFd) -> io::Result<()
     let socket = notify::listen(socket)?;
     let (shared, service) = (Rc::clone(system), name.to_owned());
     let task = tokio::task::spawn_local(async move {
-        let mut buffer = [0; notify::MAX_DATAGRAM];
-        while let Ok(length) = socket.recv(&mut buffer).await {
-            let notification = notify::Notification::parse(&buffer[..length]);
-            shared.with(&service, |unit| {
+        while let Ok((notification, descriptors)) = notify::receive(&socket).await {
+            let fault = shared.with(&service, |unit| {
                 unit.notified |= notification.ready;
                 if notification.stopping {
                     unit.status = Some("stopping".into());
                 }
                 unit.status = notification.status.clone().or(unit.status.take());
+                watchdog::hear(unit, &notification)
             });
+            fd_store::hear(&shared, &service, &notification, descriptors);
+            if let Some(Some(fault)) = fault {
+                shared.post(&service, fault);
+            }
             if notification.ready {
                 shared.post(&service, Event::Ready);
             }
@@ -172,6 +213,21 @@ pub fn notify_name(service: &str) -> String {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_disk_that_is_not_there_limits_nothing() {
+        let limit = |device: &str| IoMax {
+            device: device.into(),
+            read_bytes: None,
+            write_bytes: Some("1M".into()),
+            read_operations: None,
+            write_operations: Some(9),
+        };
+        let limits = ["/dev/null", "/dev/absent", SYSTEM_DISK].map(limit);
+        assert!(disks("a", &limits, None).is_empty());
+        let known = plan::io_max(&limits[0], (8, 16));
+        assert_eq!((known.device, known.write_bytes, known.write_operations), ((8, 16), Some(1 << 20), Some(9)));
+    }
 
     #[test]
     fn sources_are_made_once_with_their_mode() {

@@ -3,7 +3,7 @@
 use super::machine::{Action, Event, Phase, exit_code};
 use super::order::{Admission, admission};
 use super::system::{Post, System};
-use super::{boot::Boot, end, exec, ready, shutdown, start};
+use super::{boot::Boot, end, exec, fd_store, ready, shutdown, start, watchdog};
 use crate::clock::boot_micros;
 use crate::control::ToInit;
 use crate::hostname;
@@ -29,9 +29,12 @@ fn handle(system: &Rc<System>, post: Post) {
     let Post { service, epoch, event } = post;
     let ended = if let Event::Exited { status, .. } = &event { Some(exit_code(*status)) } else { None };
     let applied = system.with(&service, |unit| {
-        let policy = unit.policy()?;
+        let policy = unit.policy(&service, boot_micros())?;
         if epoch.is_some_and(|epoch| epoch != unit.record.machine.epoch) {
             return None;
+        }
+        if matches!(event, Event::Start | Event::Restart | Event::Wanted) {
+            unit.record.starts.clear();
         }
         let before = unit.record.machine.clone();
         let actions = unit.record.machine.apply(policy, event);
@@ -49,6 +52,9 @@ fn handle(system: &Rc<System>, post: Post) {
         log::debug!("{service}: {:?} → {:?}", before.phase, after.phase);
         report(system, &service, after.phase);
         tell(system, &service, before.phase, after.phase, ended);
+        if matches!(after.phase, Phase::Stopped | Phase::Ended | Phase::Failed) {
+            fd_store::clear(system, &service);
+        }
     }
     if after.last_error != before.last_error || (after.failures > before.failures && after.failures <= 3) {
         if let Some(error) = &after.last_error {
@@ -103,6 +109,8 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
     let (shared, name) = (Rc::clone(system), service.to_owned());
     let task = match action {
         Action::Launch => {
+            system.with(service, |unit| unit.count_start(boot_micros()));
+            want(system, service);
             // Not a task of the phase: a stop that comes while the container is made must find it.
             tokio::task::spawn_local(start::launch(shared, name));
             return;
@@ -113,13 +121,26 @@ fn act(system: &Rc<System>, service: &str, epoch: u64, action: Action) {
             tokio::task::spawn_local(end::stop_timer(shared, name, epoch))
         }
         Action::AwaitReady => tokio::task::spawn_local(ready::await_ready(shared, name, epoch)),
-        Action::BecameReady => tokio::task::spawn_local(ready::accompany(shared, name)),
+        Action::BecameReady => {
+            watchdog::begin(system, service, epoch);
+            tokio::task::spawn_local(ready::accompany(shared, name, epoch))
+        }
         Action::Delay(delay) => tokio::task::spawn_local(async move {
             tokio::time::sleep(delay).await;
             shared.post_in(&name, Some(epoch), Event::BackOffOver);
         }),
     };
     system.with(service, |unit| unit.tasks.push(task));
+}
+
+/// Those that are started with `service` are wanted now.
+fn want(system: &System, service: &str) {
+    for (name, unit) in system.units.borrow().iter() {
+        let wanted = unit.definition.as_ref().is_some_and(|other| other.wanted_by.iter().any(|by| by == service));
+        if wanted && unit.record.machine.phase == Phase::Idle {
+            system.post(name, Event::Wanted);
+        }
+    }
 }
 
 /// Starts whatever may start now.
@@ -136,6 +157,7 @@ fn admit(system: &Rc<System>) {
             Admission::Blocked(reason) if !unit.record.machine.blocked => {
                 system.post_in(name, epoch, Event::Blocked(reason));
             }
+            Admission::Want(other) => system.post(&other, Event::Wanted),
             Admission::Blocked(_) | Admission::Wait => {}
         }
     }

@@ -1,13 +1,19 @@
 //! One service as the supervisor sees it.
 
 use super::boot;
-use super::machine::{Machine, Phase, Policy};
+use super::fd_store::FdStore;
+use super::machine::{Limit, Machine, Phase, Policy};
+use super::oom;
+use super::ready::Streak;
 use super::record::Record;
-use hull_service::{Kind, Service};
+use super::timer::Schedule;
+use hull_service::{Kind, Run, Service};
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
 use serde::Serialize;
+use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// The user engine; its readiness is part of a complete boot whatever its definition says.
 pub const ENGINE: &str = "docker";
@@ -51,10 +57,20 @@ pub struct Unit {
     pub notified: bool,
     /// Last `STATUS=`.
     pub status: Option<String>,
+    /// Last `WATCHDOG=1`.
+    pub last_sign: Instant,
+    /// Descriptors it left.
+    pub fd_store: FdStore,
     /// Health.
     pub health: HealthState,
-    /// Failed checks in a row and what the last one said.
-    pub health_failures: (u32, String),
+    /// Checks with the same result in a row.
+    pub health_streak: Streak,
+    /// Looks for processes killed for want of memory while the container runs.
+    pub oom: Option<oom::Watch>,
+    /// Wakes it.
+    pub oom_task: Option<JoinHandle<()>>,
+    /// When it is run next, if it has a timer.
+    pub schedule: Option<Schedule>,
     /// Receives notifications while the container runs.
     pub listener: Option<JoinHandle<()>>,
     /// Timers, probes and checks that end with the phase.
@@ -63,16 +79,27 @@ pub struct Unit {
 
 impl Unit {
     /// A service that can be started.
-    pub fn new(definition: Service, record: Record) -> Self {
-        let health = if definition.health.is_some() { HealthState::Starting } else { HealthState::None };
+    pub fn new(definition: Service, mut record: Record) -> Self {
+        let machine = &mut record.machine;
+        let later = definition.timer.is_some() || !definition.wanted_by.is_empty();
+        if later && machine.phase == Phase::Waiting && machine.epoch == 0 {
+            machine.phase = Phase::Idle;
+        }
+        let probed = definition.health.as_ref().is_some_and(|health| health.probe.is_some());
+        let health = if probed { HealthState::Starting } else { HealthState::None };
         Self {
             definition: Some(definition),
             record,
             pidfd: None,
             notified: false,
             status: None,
+            last_sign: Instant::now(),
+            fd_store: FdStore::default(),
             health,
-            health_failures: (0, String::new()),
+            health_streak: Streak::default(),
+            oom: None,
+            oom_task: None,
+            schedule: None,
             listener: None,
             tasks: Vec::new(),
         }
@@ -86,17 +113,46 @@ impl Unit {
             pidfd: None,
             notified: false,
             status: None,
+            last_sign: Instant::now(),
+            fd_store: FdStore::default(),
             health: HealthState::None,
-            health_failures: (0, String::new()),
+            health_streak: Streak::default(),
+            oom: None,
+            oom_task: None,
+            schedule: None,
             listener: None,
             tasks: Vec::new(),
         }
     }
 
-    /// For the state machine.
-    pub fn policy(&self) -> Option<Policy> {
+    /// For the state machine; `now` in microseconds of `CLOCK_BOOTTIME`.
+    pub fn policy(&self, name: &str, now: u64) -> Option<Policy> {
         let service = self.definition.as_ref()?;
-        Some(Policy { oneshot: service.kind == Kind::Oneshot, restart: service.run.restart })
+        let limit = self.start_limit(name, &service.run, now);
+        Some(Policy { oneshot: service.kind == Kind::Oneshot, restart: service.run.restart, limit })
+    }
+
+    /// What the starts so far mean for another one.
+    fn start_limit(&self, name: &str, run: &Run, now: u64) -> Limit {
+        let since = now.saturating_sub(u64::from(run.start_limit_interval) * 1_000_000);
+        let recent = self.record.starts.iter().filter(|start| **start >= since).count();
+        let burst = usize::try_from(run.start_limit_burst).unwrap_or(usize::MAX);
+        if burst == 0 || recent < burst {
+            Limit::Within
+        } else if self.required(name) {
+            Limit::Rest(Duration::from_secs(run.start_limit_interval.into()))
+        } else {
+            Limit::GiveUp
+        }
+    }
+
+    /// Remembers a start, for the start limit; `now` as in [`policy`](Self::policy).
+    pub fn count_start(&mut self, now: u64) {
+        let burst = self.definition.as_ref().map_or(0, |service| service.run.start_limit_burst);
+        let burst = usize::try_from(burst).unwrap_or(usize::MAX);
+        let starts = &mut self.record.starts;
+        starts.push(now);
+        starts.drain(..starts.len().saturating_sub(burst));
     }
 
     /// First process while the container runs.
@@ -115,6 +171,8 @@ impl Unit {
     pub fn boot_input(&self, name: &str) -> boot::Input {
         let machine = &self.record.machine;
         let well = match (machine.satisfied(), self.health) {
+            // Nothing is asked of it yet.
+            (false, _) if machine.phase == Phase::Idle => Some(true),
             (false, _) | (_, HealthState::Unhealthy) => Some(false),
             (true, HealthState::Starting) if machine.phase == Phase::Ready => None,
             (true, _) => Some(true),
@@ -125,5 +183,27 @@ impl Unit {
     /// Stops everything that belongs to the phase that ended.
     pub fn end_tasks(&mut self) {
         self.tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_in_the_interval_count_and_required_services_are_never_given_up() {
+        let text = "description = \"x\"\n[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n\
+                    [run]\nstart-limit-burst = 2\nstart-limit-interval = 10\n";
+        let mut unit = Unit::new(hull_service::parse("test", text).unwrap(), Record::fresh());
+        let seconds = |seconds: u64| seconds * 1_000_000;
+        let mut limits = Vec::new();
+        for start in [0, 20, 25, 26] {
+            unit.count_start(seconds(start));
+            limits.push(unit.policy("a", seconds(start + 1)).unwrap().limit);
+        }
+        assert_eq!(limits, [Limit::Within, Limit::Within, Limit::GiveUp, Limit::GiveUp]);
+        assert_eq!(unit.record.starts, [seconds(25), seconds(26)]);
+        assert_eq!(unit.policy(ENGINE, seconds(27)).unwrap().limit, Limit::Rest(Duration::from_secs(10)));
+        assert_eq!(unit.policy("a", seconds(36)).unwrap().limit, Limit::Within);
     }
 }

@@ -18,7 +18,7 @@ pub mod process;
 use crate::paths::Paths;
 use facts::Facts;
 use hull_runtime::{Exec, Launch, cgroup, launch};
-use hull_service::{Network, Service, validate::parse_size};
+use hull_service::{IoMax, Network, Service, validate::parse_size};
 use mounts::Source;
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::process::Pid;
@@ -44,6 +44,12 @@ pub fn notifies(service: &Service) -> bool {
         Some(ready) => ready.notify,
         None => uses_service_init(service) && service.processes.iter().any(|process| process.ready.is_some()),
     }
+}
+
+/// The service has the notify socket, for whatever of sd_notify(3) it uses.
+pub fn has_notify_socket(service: &Service) -> bool {
+    let watchdog = service.health.as_ref().is_some_and(|health| health.watchdog.is_some());
+    uses_service_init(service) || notifies(service) || watchdog || service.run.fd_store_max > 0
 }
 
 /// `service-init` is PID 1 of the container.
@@ -155,8 +161,26 @@ fn limits(service: &Service, facts: &Facts) -> cgroup::Limits {
             .or_else(|| Some(without(facts.memory, size(&service.limits.memory_spare)?))),
         memory_high: size(&service.limits.memory_high),
         memory_low: size(&service.limits.memory_low),
+        memory_swap_max: size(&service.limits.memory_swap_max),
+        oom_group: service.limits.oom_group,
         pids_max: service.limits.pids_max.or_else(|| Some(without(facts.threads_max, service.limits.pids_spare?))),
         cpu_weight: service.limits.startup_cpu_weight.or(service.limits.cpu_weight),
+        cpu_max: service.limits.cpu_max,
+        io_weight: service.limits.io_weight,
+        // Disks are found when the service starts.
+        io_max: Vec::new(),
+    }
+}
+
+/// The limit on one disk of this number.
+pub fn io_max(limit: &IoMax, device: (u32, u32)) -> cgroup::IoMax {
+    let size = |text: &Option<String>| text.as_deref().and_then(parse_size);
+    cgroup::IoMax {
+        device,
+        read_bytes: size(&limit.read_bytes),
+        write_bytes: size(&limit.write_bytes),
+        read_operations: limit.read_operations,
+        write_operations: limit.write_operations,
     }
 }
 

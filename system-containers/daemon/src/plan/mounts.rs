@@ -34,7 +34,7 @@ pub fn plan(name: &str, service: &Service, paths: &Paths) -> (Vec<OciMount>, Vec
     if service.security.devices.host_dev {
         mounts.push(mount("bind", Path::new("/dev"), "/dev", &["rbind", "rw", "rslave"]));
     }
-    if super::uses_service_init(service) || super::notifies(service) {
+    if super::has_notify_socket(service) {
         let target = Path::new(NOTIFY_SOCKET).parent().unwrap_or(Path::new("/")).to_string_lossy();
         mounts.push(bind(&paths.notify(name), &target, &[]));
     }

@@ -2,7 +2,7 @@
 
 use hull_service::Service;
 use oci_spec::runtime::{
-    Capabilities, Capability, LinuxCapabilities, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, User,
+    Capabilities, Capability, LinuxCapabilities, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, Spec, User,
 };
 
 /// Where programs are looked for.
@@ -24,7 +24,7 @@ pub fn plan(service: &Service) -> Process {
         .set_terminal(Some(false))
         .set_user(credentials)
         .set_args(Some(command(service)))
-        .set_env(Some(environment(service)))
+        .set_env(Some(environment(service).into_iter().chain(watchdog(service)).collect()))
         .set_cwd(service.run.working_directory.clone().into())
         .set_capabilities(Some(capabilities(service, uid)))
         .set_rlimits(Some(open_files(service).into_iter().collect()))
@@ -40,13 +40,30 @@ fn command(service: &Service) -> Vec<String> {
     }
 }
 
+/// What sd_watchdog_enabled(3) reads; for the first process, which is the one that is watched.
+fn watchdog(service: &Service) -> Option<String> {
+    let seconds = service.health.as_ref()?.watchdog?;
+    Some(format!("WATCHDOG_USEC={}", u64::from(seconds) * 1_000_000))
+}
+
+/// Tells the first process of descriptors it finds open from number 3 on, as sd_listen_fds(3) reads it.
+pub fn listen(spec: &mut Spec, names: &[String]) {
+    let Some(process) = spec.process_mut().as_mut().filter(|_| !names.is_empty()) else { return };
+    let mut environment = process.env().clone().unwrap_or_default();
+    environment.push(format!("LISTEN_FDS={}", names.len()));
+    environment.push(format!("LISTEN_FDNAMES={}", names.join(":")));
+    // Its own id in its namespace.
+    environment.push("LISTEN_PID=1".into());
+    process.set_env(Some(environment));
+}
+
 /// Environment of the first process and of every exec.
 pub fn environment(service: &Service) -> Vec<String> {
     let mut environment = vec![PATH.to_owned()];
     if user(service).0 == 0 {
         environment.push("HOME=/root".into());
     }
-    if super::uses_service_init(service) || super::notifies(service) {
+    if super::has_notify_socket(service) {
         environment.push(format!("NOTIFY_SOCKET={NOTIFY_SOCKET}"));
     }
     let mut own = service.run.environment.clone();

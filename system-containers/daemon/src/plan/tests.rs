@@ -67,6 +67,8 @@ fn every_key_of_a_full_service_arrives() {
     // two of the disk, three of memory, two of the watchdog, one of kmsg
     assert_eq!(plan.launch.devices.deny.iter().filter(denied).count(), 8);
     assert_eq!((plan.limits.memory_max, plan.limits.pids_max), (Some(64 << 20), Some(32)));
+    assert_eq!((plan.limits.memory_swap_max, plan.limits.oom_group), (Some(0), true));
+    assert_eq!((plan.limits.cpu_max, plan.limits.io_weight), (Some(150), Some(10)));
     let made: Vec<_> = plan.sources.iter().map(|made| (made.path.to_str().unwrap(), made.file, made.mode)).collect();
     assert_eq!(
         made,
@@ -96,6 +98,22 @@ fn an_exec_has_the_privileges_of_the_service() {
     assert!(exec.env.contains(&"TERM=xterm".into()));
     assert_eq!(exec.seccomp, Some("/services/full/seccomp.bpf".into()));
     assert_eq!(exec.capabilities.unwrap().bounding().as_ref().map(std::collections::HashSet::len), Some(2));
+}
+
+#[test]
+fn a_watched_service_that_keeps_descriptors_is_told() {
+    let text = "description = \"x\"\n[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n\
+                [health]\nwatchdog = 3\n[run]\nfd-store-max = 2\n";
+    let service = service(text);
+    assert!(has_notify_socket(&service) && !notifies(&service));
+    let mut plan = plan("a", &service, &Paths::machine(), &facts());
+    process::listen(&mut plan.launch.spec, &["one".into(), "two".into()]);
+    let environment = plan.launch.spec.process().as_ref().unwrap().env().clone().unwrap();
+    for variable in ["WATCHDOG_USEC=3000000", "LISTEN_FDS=2", "LISTEN_FDNAMES=one:two", "LISTEN_PID=1"] {
+        assert!(environment.contains(&variable.to_owned()), "{environment:?}");
+    }
+    let exec = exec("a", &service, &Paths::machine(), Pid::from_raw(7).unwrap(), Command::default());
+    assert!(!exec.env.iter().any(|variable| variable.starts_with("WATCHDOG")), "{:?}", exec.env);
 }
 
 #[test]

@@ -2,13 +2,14 @@
 //!
 //! `exec` probes are run by the supervisor, which owns processes.
 
+use hull_service::validate::split_http;
 use hull_sys::walk::walk;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::process::Pid;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Longest answer head in bytes that is read before the status line counts as missing.
@@ -40,7 +41,16 @@ pub async fn tcp(address: &str) -> io::Result<()> {
 /// Passes when `SOCKET:/PATH` is answered with status 200.
 pub async fn http_unix(init: Pid, text: &str) -> io::Result<()> {
     let (socket, request) = text.split_once(':').unwrap_or((text, "/"));
-    let mut stream = unix(init, socket).await?;
+    answers(unix(init, socket).await?, request).await
+}
+
+/// Passes when `ADDRESS:PORT/PATH` is answered with status 200; reached as by [`tcp`].
+pub async fn http(text: &str) -> io::Result<()> {
+    let (address, request) = split_http(text).ok_or(io::ErrorKind::InvalidInput)?;
+    answers(TcpStream::connect(address).await?, request).await
+}
+
+async fn answers(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> io::Result<()> {
     // HTTP/1.0: the peer closes, nothing is chunked.
     stream.write_all(format!("GET {request} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
     let mut head = Vec::new();
@@ -102,5 +112,17 @@ mod tests {
         let question = format!("{name}:/_ping");
         let (result, ()) = tokio::join!(http_unix(this, &question), answer);
         result.unwrap();
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let question = format!("{}/live", listener.local_addr().unwrap());
+        let answer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 256];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"GET /live HTTP/1.0\r\n"));
+            stream.write_all(b"HTTP/1.0 503 Busy\r\n\r\n").await.unwrap();
+        };
+        let (result, ()) = tokio::join!(http(&question), answer);
+        assert_eq!(result.unwrap_err().to_string(), "/live: HTTP status 503");
     }
 }

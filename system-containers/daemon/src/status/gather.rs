@@ -2,10 +2,11 @@
 
 use super::model::{Message, RootState, ServiceStatus, Status};
 use super::reports::{CloudReport, read};
-use super::space;
+use super::{pressure, space};
 use crate::clock::boot_micros;
-use crate::lifecycle::{HealthState, Phase, System, Unit};
+use crate::lifecycle::{HealthState, Phase, System, Unit, timer};
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// Device-mapper name PID 1 gives the verified root.
 const ROOT_DEVICE: &str = "hull-root";
@@ -17,6 +18,7 @@ pub fn gather(system: &System) -> Status {
         system.units.borrow().iter().map(|(name, unit)| service(system, name, unit)).collect();
     let ready: Map<String, Value> =
         services.iter().filter_map(|service| Some((service.name.clone(), service.ready_us?.into()))).collect();
+    let pressure = pressure::read(Path::new("/proc/pressure"), &system.paths.cgroup);
     let mut times_us = report.times_us.clone();
     times_us.insert("ready".into(), ready.into());
     Status {
@@ -27,7 +29,8 @@ pub fn gather(system: &System) -> Status {
         boot: system.boot.borrow().word(),
         since_boot_seconds: std::time::Duration::from_micros(boot_micros()).as_secs_f64(),
         state: report.state.clone(),
-        messages: messages(system, &services),
+        messages: messages(system, &services).into_iter().chain(pressure::warnings(&pressure)).collect(),
+        pressure,
         services,
         times_us,
     }
@@ -43,6 +46,7 @@ fn service(system: &System, name: &str, unit: &Unit) -> ServiceStatus {
         restarts: machine.restarts,
         pid: unit.init().map(|pid| pid.as_raw_nonzero().get()),
         required: unit.required(name),
+        next_run: timer::next_run(unit),
         status: unit.status.clone(),
         last_error: last_error(system, name, unit),
     }
@@ -57,7 +61,7 @@ fn word(unit: &Unit) -> String {
 /// The machine's reason, with the service's own last words.
 fn last_error(system: &System, name: &str, unit: &Unit) -> Option<String> {
     if unit.health == HealthState::Unhealthy && unit.record.machine.phase == Phase::Ready {
-        return Some(format!("unhealthy: {}", unit.health_failures.1));
+        return Some(format!("unhealthy: {}", unit.health_streak.reason));
     }
     let reason = unit.record.machine.last_error.clone()?;
     Some(match system.logs.last_line(name).filter(|_| !unit.record.machine.satisfied()) {
@@ -70,17 +74,36 @@ fn messages(system: &System, services: &[ServiceStatus]) -> Vec<Message> {
     let cloud: CloudReport = read(&system.paths.cloud_report());
     let boot = system.boot_report.messages.iter().map(Message::from);
     let cloud: Vec<Message> = cloud.messages.iter().map(Message::from).collect();
-    let failed = services.iter().filter(|service| service.state == "failed").map(|service| Message {
-        severity: if service.required { "error" } else { "warning" }.into(),
-        source: service.name.clone(),
-        text: service.last_error.clone().unwrap_or_else(|| "failed".into()),
+    let failed = services.iter().filter(|service| service.state == "failed").map(|service| {
+        let reason = service.last_error.clone().unwrap_or_else(|| "failed".into());
+        let limited = system.with(&service.name, |unit| unit.record.machine.limited) == Some(true);
+        let remedy = if limited { format!("; hull start {} tries at once", service.name) } else { String::new() };
+        Message {
+            severity: if service.required { "error" } else { "warning" }.into(),
+            source: service.name.clone(),
+            text: reason + &remedy,
+        }
     });
+    let killed: Vec<Message> = system.units.borrow().iter().filter_map(|(name, unit)| killed(name, unit)).collect();
     let logs = system.logs.problems().into_iter().map(|(source, reason)| Message {
         severity: "warning".into(),
         source,
         text: format!("log lines are lost: {reason}"),
     });
-    boot.chain(space::full(&system.paths.below_root("/state"))).chain(cloud).chain(failed).chain(logs).collect()
+    boot.chain(space::full(&system.paths.below_root("/state")))
+        .chain(cloud)
+        .chain(failed)
+        .chain(killed)
+        .chain(logs)
+        .collect()
+}
+
+/// A service whose processes were killed for want of memory since the machine was started.
+fn killed(name: &str, unit: &Unit) -> Option<Message> {
+    let kills = &unit.record.oom;
+    let last = kills.last.as_ref()?;
+    let often = if kills.reports > 1 { format!("; {} times since boot", kills.reports) } else { String::new() };
+    Some(Message { severity: "warning".into(), source: name.into(), text: format!("{last}{often}") })
 }
 
 /// Asks dm-verity; `None` where there is nothing to ask.

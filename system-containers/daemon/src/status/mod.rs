@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`reports`] | the files others write |
 //! | [`model`] | the answer |
+//! | [`pressure`] | what work waits for |
 //! | `space` | room on the state partition |
 //! | [`mod@gather`] | the answer from the running system |
 
 pub mod gather;
 pub mod model;
+pub mod pressure;
 pub mod reports;
 mod space;
 

@@ -1,5 +1,6 @@
 //! Shape of `GET /hull/status`.
 
+use super::pressure::Pressure;
 use crate::lifecycle::HealthState;
 use crate::lifecycle::boot::Word;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub struct Status {
     pub state: Value,
     /// All services by name.
     pub services: Vec<ServiceStatus>,
+    /// What work waits for.
+    pub pressure: Vec<Pressure>,
     /// What people should know.
     pub messages: Vec<Message>,
     /// Microseconds since kernel entry; `ready` holds those of services.
@@ -58,6 +61,8 @@ pub struct ServiceStatus {
     pub pid: Option<i32>,
     /// Part of a complete boot.
     pub required: bool,
+    /// When its timer runs it next, RFC 3339.
+    pub next_run: Option<String>,
     /// Last `STATUS=` it sent.
     pub status: Option<String>,
     /// Why it is not well, or was not.

@@ -205,6 +205,7 @@ fn root_what_happens_is_told_in_order() {
 #[test]
 fn root_attach_shows_what_comes_and_ends_with_the_service() {
     let world = boot("");
+    world.wait("two lines", || world.log("a").len() == 2);
     let mut stream = hijack(&world.socket(), "/v1.44/containers/a/attach?stream=1&stdout=1&stderr=1", "").unwrap();
     assert_eq!(request(&world.socket(), "POST", "/containers/a/restart?t=0", "").unwrap().status, 204);
     world.wait("four lines", || world.log("a").len() == 4);

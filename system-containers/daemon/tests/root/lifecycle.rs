@@ -30,7 +30,7 @@ fn root_services_start_in_order_and_the_boot_completes() {
     assert_eq!(first["state"], "ended");
     assert!(micros(&first) <= micros(&second) && micros(&second) <= micros(&third));
     assert!(micros(&alone) < micros(&first), "a service without dependencies waits for nobody");
-    assert_eq!(world.log("first"), ["done"]);
+    world.wait_log("first", &["done"]);
     world.wait("console", || world.console().contains("hull: boot complete in"));
     assert!(world.console().contains("hull: second ready ("), "{}", world.console());
     assert!(world.init.heard("READY=1"));
@@ -52,7 +52,7 @@ fn root_a_killed_service_comes_back_and_a_stopped_one_does_not() {
     assert_eq!(stopped.status, 204, "{}", stopped.body);
     let down = world.service_status("a").unwrap();
     assert_eq!((down["state"].as_str(), down["pid"].is_null()), (Some("stopped"), true));
-    assert_eq!(world.log("a"), ["up", "up", "bye"]);
+    world.wait_log("a", &["up", "up", "bye"]);
     assert_eq!(client::request(&world.socket(), "POST", "/containers/a/stop", "").unwrap().status, 304);
     assert_eq!(client::request(&world.socket(), "POST", "/containers/a/start", "").unwrap().status, 204);
     world.until_state("a", "ready");
@@ -132,12 +132,89 @@ fn root_broken_services_are_told_and_leave_the_others_alone() {
 }
 
 #[test]
+fn root_a_service_started_too_often_is_left_alone_until_somebody_asks() {
+    let mut world = World::new();
+    let limit = "[run]\nstart-limit-burst = 2\n";
+    world.service("crash", &World::script("", "exit 7", &format!("{limit}[ready]\nprobe = {{ path = \"/never\" }}\n")));
+    world.init.boot();
+    let given_up = |service: &serde_json::Value| {
+        service["last_error"] == "ended: status 7; started too often, not tried again" && service["state"] == "failed"
+    };
+    assert_eq!(world.until("crash", "given up", given_up)["restarts"], 1);
+    let messages = world.status().unwrap()["messages"].to_string();
+    assert!(messages.contains("hull start crash tries at once"), "{messages}");
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/crash/start", "").unwrap().status, 204);
+    world.until("crash", "given up again", |service| given_up(service) && service["restarts"] == 3);
+}
+
+#[test]
+fn root_an_unhealthy_service_is_started_again_when_it_says_so() {
+    let mut world = World::new();
+    let mark = format!("echo > /run/well; {FOREVER}");
+    let health = "[health]\nprobe = { path = \"/run/well\" }\ninterval = 1\nretries = 1\nrestart = true\n";
+    world.service("sick", &World::script("", &mark, health));
+    world.init.boot();
+    world.until("sick", "healthy", |service| service["health"] == "healthy");
+    let exec = "{\"Cmd\": [\"/bin/busybox\", \"rm\", \"/run/well\"]}";
+    let made = client::request(&world.socket(), "POST", "/containers/sick/exec", exec).unwrap();
+    let id: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+    let start = format!("/exec/{}/start", id["Id"].as_str().unwrap());
+    assert_eq!(client::request(&world.socket(), "POST", &start, "{\"Detach\": true}").unwrap().status, 200);
+    let after = world.until("sick", "well again", |service| service["restarts"] == 1 && service["health"] == "healthy");
+    assert!(after["last_error"].as_str().unwrap().starts_with("unhealthy: "), "{after}");
+}
+
+#[test]
+fn root_a_timer_runs_a_service_again_and_again() {
+    let mut world = World::new();
+    let timer = "[timer]\nafter-boot = 1\ninterval = 1\n";
+    world.service("job", &World::script("kind = \"oneshot\"", "echo ran", timer));
+    world.service("yearly", &World::script("kind = \"oneshot\"", "echo ran", "[timer]\ncalendar = \"@yearly\"\n"));
+    world.service("up", &World::script("required = true\nafter = [\"yearly\"]", FOREVER, ""));
+    world.init.boot();
+    world.until_state("up", "ready");
+    world.wait("three runs", || world.log("job").len() >= 3);
+    let job = world.service_status("job").unwrap();
+    assert_eq!(job["restarts"], 0, "{job}");
+    let yearly = world.service_status("yearly").unwrap();
+    assert_eq!(yearly["state"], "idle");
+    assert!(yearly["next_run"].as_str().unwrap().ends_with("-01-01T00:00:00Z"), "{yearly}");
+    let inspect = client::request(&world.socket(), "GET", "/containers/yearly/json", "").unwrap();
+    assert!(inspect.body.contains("hull.next-run"), "{}", inspect.body);
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/job/stop", "").unwrap().status, 204);
+    assert_eq!(world.until_state("job", "stopped")["next_run"], serde_json::Value::Null);
+    assert_eq!(client::request(&world.socket(), "POST", "/containers/yearly/start", "").unwrap().status, 204);
+    world.until_state("yearly", "ended");
+}
+
+#[test]
+fn root_a_wanted_service_starts_with_the_one_that_wants_it() {
+    let mut world = World::new();
+    let asks = "while [ ! -e /data/go ]; do /bin/busybox sleep 0.05; done";
+    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n";
+    world.service("first", &World::script("kind = \"oneshot\"", asks, mount));
+    world.service("engine", &World::script("after = [\"first\"]", FOREVER, ""));
+    world.service("helper", &World::script("wanted-by = [\"engine\"]", FOREVER, ""));
+    world.service("never", &World::script("wanted-by = [\"absent\"]", FOREVER, ""));
+    world.service("pulled", &World::script("wanted-by = [\"absent\"]", FOREVER, ""));
+    world.service("puller", &World::script("requires = [\"pulled\"]", FOREVER, ""));
+    world.init.boot();
+    world.until_state("puller", "ready");
+    assert_eq!(world.service_status("helper").unwrap()["state"], "idle");
+    std::fs::File::create(world.root.join("state/data/go")).unwrap().flush().unwrap();
+    world.until_state("helper", "ready");
+    assert_eq!(world.service_status("never").unwrap()["state"], "idle");
+}
+
+#[test]
 fn root_the_machine_stops_in_reverse_order() {
     let mut world = World::new();
     let script = |name: &str| {
-        format!("trap 'echo {name} >> /data/order; exit 0' TERM; while :; do /bin/busybox sleep 0.05; done")
+        format!(
+            "trap 'echo {name} >> /data/order; exit 0' TERM; echo > /run/up; while :; do /bin/busybox sleep 0.05; done"
+        )
     };
-    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n";
+    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n[ready]\nprobe = { path = \"/run/up\" }\n";
     world.service("base", &World::script("", &script("base"), mount));
     world.service("middle", &World::script("after = [\"base\"]", &script("middle"), mount));
     world.service("top", &World::script("requires = [\"middle\"]", &script("top"), mount));

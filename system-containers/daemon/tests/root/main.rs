@@ -11,6 +11,8 @@ mod lifecycle;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod survival;
 #[cfg(test)]
 mod world;

@@ -36,7 +36,7 @@ fn root_a_killed_daemon_restarts_nothing_and_loses_no_line() {
     let after = world.service_status("counter").unwrap();
     assert_eq!((&after["pid"], &after["restarts"], &after["state"]), (&before["pid"], &0.into(), &"ready".into()));
     assert_eq!(world.service_status("down").unwrap()["state"], "stopped");
-    assert_eq!(world.log("once"), ["ran"]);
+    world.wait_log("once", &["ran"]);
     let numbers = numbers(&world);
     let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
     assert_eq!((numbers[0], gap), (0, None));

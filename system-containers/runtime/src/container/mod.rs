@@ -57,7 +57,11 @@ pub(crate) struct Made {
 }
 
 /// Starts a container.
-pub(crate) fn start(plan: &plan::Container, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
+pub(crate) fn start(
+    plan: &plan::Container,
+    streams: [OwnedFd; 3],
+    descriptors: &[OwnedFd],
+) -> Result<Made, StartError> {
     let filter = read_filter(plan.seccomp.as_deref())?;
     let cgroup = open_cgroup(&plan.cgroup)?;
     let sources = sources::open(plan)?;
@@ -65,7 +69,8 @@ pub(crate) fn start(plan: &plan::Container, streams: [OwnedFd; 3]) -> Result<Mad
     let mut namespaces =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     namespaces.set(CloneFlags::CLONE_NEWNET, plan.own_network);
-    let (pid, pidfd) = spawn(namespaces, cgroup, true, || inside(plan, sources, &streams, filter.as_ref()))?;
+    let (pid, pidfd) =
+        spawn(namespaces, cgroup, true, || inside(plan, sources, (&streams, descriptors), filter.as_ref()))?;
     Ok(Made { pid, pidfd, terminal: None })
 }
 
@@ -73,12 +78,13 @@ pub(crate) fn start(plan: &plan::Container, streams: [OwnedFd; 3]) -> Result<Mad
 fn inside(
     plan: &plan::Container,
     sources: sources::Sources,
-    streams: &[OwnedFd; 3],
+    (streams, descriptors): (&[OwnedFd; 3], &[OwnedFd]),
     filter: Option<&Filter>,
 ) -> Result<Infallible, StartError> {
     // Not by clone3: there the new namespace would be rooted at the helper's cgroup (kernel/cgroup/namespace.c).
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     process::begin(streams.each_ref().map(AsFd::as_fd))?;
+    process::keep(descriptors)?;
     process::set_limits(&plan.process)?;
     let mounted = root::place(plan, sources)?;
     root::enter(plan, mounted)?;

@@ -17,13 +17,13 @@ use hull_sys::schedule;
 use hull_sys::seccomp::Filter;
 use oci_spec::runtime::PosixRlimitType;
 use rustix::fs::{Access, AtFlags, CWD, Mode, accessat};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid, prlimit, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use rustix::{process, stdio, thread};
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Where a program name without `/` is looked up when the environment has no `PATH`.
@@ -45,6 +45,12 @@ pub(super) fn begin(streams: [BorrowedFd<'_>; 3]) -> Result<(), StartError> {
         stdio::dup2_stderr(stderr)
     };
     steps().map_err(|errno| StartError::of(Step::Streams, errno))
+}
+
+/// Leaves descriptors open for the program, under the numbers they have.
+pub(super) fn keep(descriptors: &[OwnedFd]) -> Result<(), StartError> {
+    let keep = |descriptor| rustix::io::fcntl_setfd(descriptor, FdFlags::empty());
+    descriptors.iter().try_for_each(keep).map_err(|errno| StartError::of(Step::Streams, errno))
 }
 
 /// Sets resource limits and the OOM score, while the process may still raise them. `/proc` is the host's.

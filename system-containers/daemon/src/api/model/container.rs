@@ -100,7 +100,7 @@ pub struct State {
     pub paused: bool,
     /// It waits to be started again.
     pub restarting: bool,
-    /// The last run was ended by the kernel's memory limit.
+    /// A process of this run, or of the last one, was killed for want of memory.
     #[serde(rename = "OOMKilled")]
     pub oom_killed: bool,
     /// It will not be started again by itself, and ended badly.

@@ -108,6 +108,11 @@ impl World {
         }
     }
 
+    /// Waits until the log of a service is this; lines are stored a moment after they are written.
+    pub(crate) fn wait_log(&self, name: &str, lines: &[&str]) {
+        self.wait(&format!("log of {name} is {lines:?}"), || self.log(name) == lines);
+    }
+
     /// Everything on the console.
     pub(crate) fn console(&self) -> String {
         fs::read_to_string(self.root.join("console")).unwrap()
