@@ -3,7 +3,7 @@
 //! ```text
 //! /sys/fs/cgroup            the service's root: every available controller enabled for its children
 //! ├ service-init            this program
-//! ├ processes/<name>        one per [[process]]
+//! ├ processes/<name>        one per [[process]], with the same controllers: dockerd looks at its own to learn what it can set
 //! └ …                       what the service makes itself, such as dockerd's containers
 //! ```
 //! A cgroup with controllers enabled for its children may hold no process itself (cgroup-v2.rst, "no internal process
@@ -27,7 +27,8 @@ pub(crate) fn set_up(root: &Path) -> Result<()> {
     let file = root.join("cgroup.controllers");
     let controllers = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     for controller in controllers.split_whitespace() {
-        if let Err(error) = write(&root.join("cgroup.subtree_control"), &format!("+{controller}")) {
+        let enable = |directory: &Path| write(&directory.join("cgroup.subtree_control"), &format!("+{controller}"));
+        if let Err(error) = enable(root).and_then(|()| enable(&root.join(PROCESSES))) {
             eprintln!("<4>service-init: controller {controller} is not available to this service: {error:#}");
         }
     }

@@ -5,7 +5,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 
-const FOREVER: &str = "echo up; trap 'echo bye; exit 0' TERM; while :; do /bin/busybox sleep 0.05; done";
+const FOREVER: &str =
+    "echo up; trap 'echo bye; exit 0' TERM; echo > /run/up; while :; do /bin/busybox sleep 0.05; done";
+/// It has come as far as its loop, and hears its stop signal.
+const IN_LOOP: &str = "[ready]\nprobe = { path = \"/run/up\" }\n";
 
 fn micros(status: &serde_json::Value) -> u64 {
     status["ready_us"].as_u64().unwrap()
@@ -39,7 +42,7 @@ fn root_services_start_in_order_and_the_boot_completes() {
 #[test]
 fn root_a_killed_service_comes_back_and_a_stopped_one_does_not() {
     let mut world = World::new();
-    world.service("a", &World::script("", FOREVER, ""));
+    world.service("a", &World::script("", FOREVER, IN_LOOP));
     world.init.boot();
     let before = world.until_state("a", "ready");
     let pid = i32::try_from(before["pid"].as_i64().unwrap()).unwrap();
@@ -214,7 +217,8 @@ fn root_the_machine_stops_in_reverse_order() {
             "trap 'echo {name} >> /data/order; exit 0' TERM; echo > /run/up; while :; do /bin/busybox sleep 0.05; done"
         )
     };
-    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n[ready]\nprobe = { path = \"/run/up\" }\n";
+    let mount = "[[mount]]\nsource = \"/state/data\"\ntarget = \"/data\"\n";
+    let mount = &format!("{mount}{IN_LOOP}");
     world.service("base", &World::script("", &script("base"), mount));
     world.service("middle", &World::script("after = [\"base\"]", &script("middle"), mount));
     world.service("top", &World::script("requires = [\"middle\"]", &script("top"), mount));
