@@ -8,6 +8,7 @@ NETWORK = isolated
 FRESH =
 MIRROR =
 QUICK =
+SECONDS = 60
 SCENARIOS =
 
 IMAGE = build/hull-x86_64.raw
@@ -17,7 +18,8 @@ VM = cargo run --quiet --release --package hull-qemu-tests --bin
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: USER_DATA=file FIRMWARE=uefi|bios MEMORY=MiB PORTS=host:guest,… NETWORK=isolated|open FRESH=1 (run),'
-	@echo '           QUICK=1 (image: compress less), MIRROR=… (packages), SCENARIOS="…" (vm-tests)'
+	@echo '           QUICK=1 (image: compress less), MIRROR=… (packages), SCENARIOS="…" (vm-tests),'
+	@echo '           SECONDS=60 a target (fuzz)'
 
 run: setup image ## boot the image in QEMU on USER_DATA, console on this terminal
 	$(VM) vm -- run --image $(IMAGE) --user-data '$(USER_DATA)' --firmware $(FIRMWARE) --memory $(MEMORY) \
@@ -31,6 +33,9 @@ test: setup ## everything: host, root, image and VM tests
 
 vm-tests: image ## VM tests; SCENARIOS="name …" for some of them
 	$(VM) vm-tests -- $(SCENARIOS)
+
+fuzz: setup ## every fuzz target for SECONDS; what crashes one is kept in build/fuzz/
+	@fuzz/run $(SECONDS)
 
 bench: image ## boot times, memory and sizes beside a bare kernel with Docker
 	$(VM) vm-bench
@@ -54,4 +59,4 @@ update-packages: setup ## take newer Debian packages into the next image
 clean: ## remove build/ and target/; downloads and kernels stay in the cache
 	rm -rf build target
 
-.PHONY: help run image test vm-tests bench bench-runtime check setup update-packages clean
+.PHONY: help run image test vm-tests fuzz bench bench-runtime check setup update-packages clean

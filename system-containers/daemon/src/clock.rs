@@ -19,6 +19,9 @@ pub struct WallTime {
     pub nanoseconds: u32,
 }
 
+/// What RFC 3339 can write: seconds since 1970 of the years 0 to 9999.
+const FOUR_DIGIT_YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
 /// Docker's "never": the zero value of Go's time.
 pub const NEVER: &str = "0001-01-01T00:00:00Z";
 
@@ -67,11 +70,17 @@ impl WallTime {
         let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
         let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
         let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-        let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
-        in_range.then_some(Self {
-            seconds: day_number(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset,
-            nanoseconds: decimals(fraction)?,
-        })
+        let in_range = (0..=9999).contains(&year)
+            && (1..=12).contains(&month)
+            && (1..=31).contains(&day)
+            && (0..24).contains(&hour)
+            && (0..60).contains(&minute)
+            && (0..=60).contains(&second);
+        if !in_range {
+            return None;
+        }
+        let seconds = day_number(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+        FOUR_DIGIT_YEARS.contains(&seconds).then_some(Self { seconds, nanoseconds: decimals(fraction)? })
     }
 
     /// Docker's query form: `SECONDS[.FRACTION]` since 1970, or RFC 3339 in UTC.
@@ -123,6 +132,21 @@ mod tests {
         assert_eq!(WallTime::parse_query("1969-12-31T22:00:12.5-02:00"), time);
         for bad in ["", "x", "12.x", "1970-13-01T00:00:00Z", "1970-01-01T00:00:00", "1970-01-01T00:00:00+1"] {
             assert_eq!(WallTime::parse_query(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_no_time() {
+        for bad in [
+            "9223372036854775807-01-01T00:00:00Z",
+            "999999999999999-01-01T00:00:00Z",
+            "2026-01-01T-9223372036854775808:00:00Z",
+            "2026-01-01T00:-9223372036854775808:00Z",
+            "2026-01-01T00:00:-1Z",
+            "9999-12-31T23:59:60Z",
+            "9999-12-31T23:59:59-00:01",
+        ] {
+            assert_eq!(WallTime::parse_rfc3339(bad), None, "{bad}");
         }
     }
 

@@ -54,6 +54,14 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// Whether the specification can be honoured; nothing is made.
+    ///
+    /// # Errors
+    /// [`Step::Specification`] with the field that cannot.
+    pub fn check(&self) -> Result<(), StartError> {
+        plan::of_bundle(self).map(drop)
+    }
+
     /// The specification's state, but for `pid` and `status`.
     #[must_use]
     pub fn state(&self) -> Value {

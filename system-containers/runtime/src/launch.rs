@@ -49,6 +49,16 @@ pub struct Launch {
     pub delegate: bool,
 }
 
+impl Launch {
+    /// Whether the specification can be honoured; nothing is made.
+    ///
+    /// # Errors
+    /// [`Step::Specification`](crate::Step::Specification) with the field that cannot.
+    pub fn check(&self) -> Result<(), StartError> {
+        plan::of_launch(self).map(drop)
+    }
+}
+
 /// Standard streams of the new process; with a terminal they are not used.
 #[derive(Debug, Clone, Copy)]
 pub struct Stdio<'a> {

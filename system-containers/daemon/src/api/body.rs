@@ -86,9 +86,13 @@ pub async fn discard(body: Incoming) {
 /// Reads a JSON request; an empty body is `T`'s default.
 pub async fn read<T: DeserializeOwned + Default>(body: Incoming) -> Result<T, ApiError> {
     let bytes = Limited::new(body, MAX_REQUEST).collect().await.map_err(|error| ApiError::bad(error.to_string()))?;
-    let bytes = bytes.to_bytes();
+    parse(&bytes.to_bytes())
+}
+
+/// The same of a body that has been received.
+pub fn parse<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::bad(format!("request body: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| ApiError::bad(format!("request body: {error}")))
 }

@@ -57,7 +57,7 @@ pub fn events(system: &Rc<System>, query: &Query) -> Result<Answer, ApiError> {
 
 /// Time from now on; nothing for a point in the past.
 fn left(until: WallTime) -> Duration {
-    Duration::from_secs(u64::try_from(until.seconds - WallTime::now().seconds).unwrap_or(0))
+    Duration::from_secs(u64::try_from(until.seconds.saturating_sub(WallTime::now().seconds)).unwrap_or(0))
 }
 
 fn wanted(filters: &Filters, happening: &Happening) -> bool {
@@ -87,4 +87,16 @@ fn encode(system: &System, happening: &Happening) -> Bytes {
     let mut bytes = serde_json::to_vec(&event).unwrap_or_default();
     bytes.push(b'\n');
     bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_in_the_past_is_now() {
+        for seconds in [i64::MIN, -1, 0] {
+            assert_eq!(left(WallTime { seconds, nanoseconds: 0 }), Duration::ZERO);
+        }
+    }
 }

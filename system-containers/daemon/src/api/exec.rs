@@ -95,7 +95,8 @@ pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answ
     Ok(body::json(StatusCode::CREATED, &model::Created { id }))
 }
 
-fn user(text: &str) -> Result<Option<(u32, u32)>, ApiError> {
+/// `root`, `UID` or `UID:GID`; `None` is the service's own.
+pub fn user(text: &str) -> Result<Option<(u32, u32)>, ApiError> {
     let bad = || ApiError::bad(format!("user \"{text}\": give root, UID or UID:GID in numbers"));
     match text {
         "" => Ok(None),

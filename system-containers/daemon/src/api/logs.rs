@@ -37,7 +37,8 @@ pub fn logs(system: &Rc<System>, id: &str, query: &Query) -> Result<Answer, ApiE
     Ok(body::with(StatusCode::OK, "application/vnd.docker.multiplexed-stream", Body::Pieces(body)))
 }
 
-fn read_query(query: &Query) -> Result<LogQuery, ApiError> {
+/// Which records a request asks for.
+pub fn read_query(query: &Query) -> Result<LogQuery, ApiError> {
     let tail = match query.get("tail") {
         None | Some("all") => None,
         Some(_) => query.number("tail")?,
