@@ -3,7 +3,7 @@
 use super::body::Answer;
 use super::error::ApiError;
 use super::query::Query;
-use super::stream::{drain, upgraded};
+use super::stream::{STDOUT, drain, frame, upgraded};
 use super::{containers, logs};
 use crate::lifecycle::System;
 use crate::log_store::reader::Query as LogQuery;
@@ -12,11 +12,14 @@ use hyper::body::Incoming;
 use hyper::header::UPGRADE;
 use hyper_util::rt::TokioIo;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 /// Batches of lines that wait for a slow client.
 const QUEUE: usize = 4;
+/// How often a quiet connection is tried, so that one whose client has gone is given up.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// Answers 101 and sends framed output until the service is down or the client has gone.
 pub fn attach(
@@ -46,7 +49,12 @@ pub fn attach(
         let Ok(connection) = upgrade.await else { return };
         let (mut reader, mut writer) = tokio::io::split(TokioIo::new(connection));
         let output = async {
-            while let Some(batch) = batches.recv().await {
+            loop {
+                let batch = match tokio::time::timeout(SIGN_OF_LIFE, batches.recv()).await {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => break,
+                    Err(_) => frame(STDOUT, b""),
+                };
                 if writer.write_all(&batch).await.is_err() || writer.flush().await.is_err() {
                     break;
                 }

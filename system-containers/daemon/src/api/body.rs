@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -22,6 +22,8 @@ pub enum Body {
     Whole(Option<Bytes>),
     /// Pieces as they come.
     Pieces(mpsc::Receiver<Bytes>),
+    /// Pieces as they come, or what went wrong: the connection is then cut, so that nobody takes a part for the whole.
+    Whether(mpsc::Receiver<io::Result<Bytes>>),
 }
 
 /// An answer.
@@ -29,12 +31,13 @@ pub type Answer = Response<Body>;
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Whether(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -44,7 +47,7 @@ impl HttpBody for Body {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 hyper::body::SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            Self::Pieces(_) => hyper::body::SizeHint::default(),
+            Self::Pieces(_) | Self::Whether(_) => hyper::body::SizeHint::default(),
         }
     }
 

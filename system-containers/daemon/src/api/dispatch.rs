@@ -66,7 +66,7 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::Inspect(id) => Ok(body::json(ok, &containers::inspect(system, &id)?)),
         Route::Logs(id) => logs::logs(system, &id, &query),
         Route::Change(id, verb) => containers::change(system, &id, verb, &query).await,
-        Route::Top(id) => Ok(body::json(ok, &top::top(system, &id, &query)?)),
+        Route::Top(id) => Ok(body::json(ok, &top::top(system, &id, &query).await?)),
         Route::Stats(id) => {
             let id = containers::find(system, &id)?;
             Ok(stats::stats(system, id, &query))

@@ -28,6 +28,8 @@ use tokio::sync::Mutex;
 
 /// Execs remembered; the oldest that has ended is forgotten first.
 const KEPT: usize = 128;
+/// Characters of a command that an event tells.
+const MAX_EVENT: usize = 1024;
 
 /// All execs by id.
 #[derive(Debug, Default)]
@@ -84,12 +86,17 @@ pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answ
     if api.system.with(&service, |unit| unit.init()).flatten().is_none() {
         return Err(ApiError::conflict(format!("container {service} is not running")));
     }
+    if api.system.with(&service, |unit| unit.record.paused) == Some(true) {
+        return Err(ApiError::conflict(format!("Container {service} is paused, unpause the container before exec")));
+    }
     let user = user(request.user.as_deref().unwrap_or_default())?;
     let mut sessions = api.sessions.borrow_mut();
     sessions.count += 1;
     let (id, order, name) = (new_id(), sessions.count, service.clone());
     let session = Session { service, order, request, user, phase: Phase::Created, pid: 0, terminal: None };
     let text = session.request.cmd.clone().unwrap_or_default().join(" ");
+    // Events are kept.
+    let text: String = text.chars().take(MAX_EVENT).collect();
     sessions.insert(id.clone(), session)?;
     api.system.tell(&name, format!("exec_create: {text}"), &[("execID", id.clone())]);
     Ok(body::json(StatusCode::CREATED, &model::Created { id }))

@@ -72,7 +72,8 @@ pub fn logs(system: &Rc<System>, query: &Query) -> Result<Answer, ApiError> {
 /// The services asked for; by default those that run here and those that left a log.
 fn services(system: &System, query: &Query) -> Result<Vec<String>, ApiError> {
     if let Some(names) = query.get("services") {
-        return names.split(',').map(|name| containers::find(system, name)).collect();
+        let named: Result<BTreeSet<String>, _> = names.split(',').map(|name| containers::find(system, name)).collect();
+        return Ok(named?.into_iter().collect());
     }
     let mut names: BTreeSet<String> = system.units.borrow().keys().cloned().collect();
     let folders = std::fs::read_dir(system.logs.logs()).into_iter().flatten().flatten();

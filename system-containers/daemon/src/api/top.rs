@@ -4,10 +4,13 @@ use super::containers;
 use super::error::ApiError;
 use super::model::container::Top;
 use super::query::Query;
+use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
 use crate::lifecycle::System;
 use hull_runtime::cgroup;
 use std::fs;
+use std::io;
+use std::path::Path;
 
 const TITLES: [&str; 8] = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
 /// `USER_HZ`, the unit of times in `/proc/<pid>/stat`, is 100 on every Linux.
@@ -15,7 +18,7 @@ const TICKS: u64 = 100;
 const DAY: i64 = 86_400;
 
 /// Everything in the service's cgroup, by process id.
-pub fn top(system: &System, id: &str, query: &Query) -> Result<Top, ApiError> {
+pub async fn top(system: &System, id: &str, query: &Query) -> Result<Top, ApiError> {
     let name = containers::find(system, id)?;
     if !matches!(query.get("ps_args"), None | Some("-ef")) {
         return Err(ApiError::unsupported("a format of top other than -ef"));
@@ -23,13 +26,20 @@ pub fn top(system: &System, id: &str, query: &Query) -> Result<Top, ApiError> {
     if system.with(&name, |unit| unit.init()).flatten().is_none() {
         return Err(ApiError::conflict(format!("Container {name} is not running")));
     }
-    let pids = cgroup::pids(&system.paths.cgroup.join(&name)).map_err(|error| ApiError::internal(error.to_string()))?;
+    let group = system.paths.cgroup.join(&name);
+    // On a thread: reading the command line of a process that hangs in the kernel may hang as well.
+    let processes = blocking("top", move || rows(&group)).await.and_then(|rows| rows);
+    let processes = processes.map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(Top { titles: TITLES, processes })
+}
+
+fn rows(group: &Path) -> io::Result<Vec<[String; 8]>> {
+    let pids = cgroup::pids(group).map_err(io::Error::other)?;
     let mut pids: Vec<i32> = pids.into_iter().map(|pid| pid.as_raw_nonzero().get()).collect();
     pids.sort_unstable();
     let now = (WallTime::now().seconds, boot_micros() / 1_000_000);
     // One that ended meanwhile is left out.
-    let processes = pids.into_iter().filter_map(|pid| row(&Files::read(pid)?, now)).collect();
-    Ok(Top { titles: TITLES, processes })
+    Ok(pids.into_iter().filter_map(|pid| row(&Files::read(pid)?, now)).collect())
 }
 
 /// What `/proc` says about a process.

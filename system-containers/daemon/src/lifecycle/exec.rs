@@ -26,6 +26,10 @@ pub struct Running {
 
 /// Starts a process in the container of `name` on the given streams.
 pub async fn spawn(system: &Rc<System>, name: &str, command: Command, stdio: [OwnedFd; 3]) -> io::Result<Running> {
+    // It would be made frozen, and do its work when nobody waits for it any more.
+    if system.with(name, |unit| unit.record.paused) == Some(true) {
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("{name} is paused")));
+    }
     let planned = system.with(name, |unit| {
         let (service, init) = (unit.definition.as_ref()?, unit.init()?);
         Some(plan::exec(name, service, &system.paths, init, command))

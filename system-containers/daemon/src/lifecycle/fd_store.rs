@@ -15,6 +15,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
+/// Between two looks at a kept descriptor that something has happened to.
+const RECHECK: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Descriptors of one service.
 #[derive(Debug, Default)]
 pub struct FdStore {
@@ -135,7 +138,11 @@ fn watch(system: &Rc<System>, key: Key, descriptor: &OwnedFd) -> Option<JoinHand
     Some(tokio::task::spawn_local(async move {
         while !broken(copy.get_ref()) {
             match copy.ready(Interest::PRIORITY | Interest::ERROR).await {
-                Ok(mut guard) => guard.clear_ready(),
+                Ok(mut guard) => {
+                    guard.clear_ready();
+                    // A pipe that got a new writer is ready for ever and not broken.
+                    tokio::time::sleep(RECHECK).await;
+                }
                 Err(_) => return,
             }
         }

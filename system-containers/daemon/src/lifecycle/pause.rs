@@ -3,6 +3,7 @@
 use super::machine::Phase;
 use super::system::System;
 use hull_runtime::cgroup::{self, CgroupError};
+use tokio::time::Instant;
 
 /// Why a container was not frozen or let go on.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +33,12 @@ pub fn pause(system: &System, name: &str) -> Result<(), PauseError> {
         Some((Phase::Started | Phase::Ready, true)) => return Err(PauseError::Paused(name.into())),
         _ => return Err(PauseError::NotRunning(name.into())),
     }
-    cgroup::ask_freeze(&system.paths.cgroup.join(name), true)?;
+    // Kept first: a daemon that ends in between leaves nothing frozen that it does not know of.
     set(system, name, true);
+    if let Err(error) = cgroup::ask_freeze(&system.paths.cgroup.join(name), true) {
+        set(system, name, false);
+        return Err(error.into());
+    }
     system.tell(name, "pause", &[]);
     Ok(())
 }
@@ -59,6 +64,8 @@ pub fn resume(system: &System, name: &str) -> Result<(), CgroupError> {
     if system.with(name, |unit| unit.record.paused) == Some(true) {
         cgroup::ask_freeze(&system.paths.cgroup.join(name), false)?;
         set(system, name, false);
+        // It could give no sign meanwhile.
+        system.with(name, |unit| unit.last_sign = Instant::now());
     }
     Ok(())
 }

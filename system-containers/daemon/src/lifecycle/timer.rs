@@ -57,7 +57,8 @@ impl Schedule {
         // The schema has checked the form.
         let calendar = timer.calendar.as_deref().and_then(|text| text.parse::<Calendar>().ok());
         let mut schedule = Self { timer: timer.clone(), calendar, wall: None, boot_us: None, looked: now };
-        schedule.arm_calendar(past.calendar.filter(|_| timer.persistent).unwrap_or(now.wall));
+        // A stamp from a clock that was ahead must not put the timer to sleep until then.
+        schedule.arm_calendar(past.calendar.filter(|_| timer.persistent).map_or(now.wall, |stamp| stamp.min(now.wall)));
         let seconds = match (timer.after_boot, past.started_us) {
             (Some(seconds), None) => Some((0, seconds)),
             (_, started) => timer.interval.map(|seconds| (started.unwrap_or(0), seconds)),

@@ -29,6 +29,8 @@ use tokio::sync::{oneshot, watch};
 const ROOM: usize = 256 << 10;
 /// Time until a pipe whose spool cannot be written, because `/run` is full, is tried again; its writer waits.
 const STUCK: Duration = Duration::from_secs(1);
+/// Batches in which a pipe of any usual size is emptied.
+const CLOSE_BATCHES: usize = 64;
 /// Time until a disk that is still syncing is asked again.
 const SYNC_BUSY: Duration = Duration::from_millis(100);
 /// A service that is slowed down is told so once in this time.
@@ -272,13 +274,18 @@ impl Thread {
         let is_its = |(id, source): (&u64, &Source)| (source.service == service).then_some(*id);
         let ids: Vec<u64> = self.sources.iter().filter_map(is_its).collect();
         for mut source in ids.into_iter().filter_map(|id| self.sources.remove(&id)).collect::<Vec<_>>() {
-            let result = loop {
+            let mut result = Ok(());
+            // Somebody outside the service may have got the pipe and write on: more than it holds is not the service's.
+            for _ in 0..CLOSE_BATCHES {
                 match self.batch(&mut source, true) {
                     Ok(Found::Bytes(_)) => {}
-                    Ok(Found::Nothing | Found::End) => break Ok(()),
-                    Err(error) => break Err(error),
+                    Ok(Found::Nothing | Found::End) => break,
+                    Err(error) => {
+                        result = Err(error);
+                        break;
+                    }
                 }
-            };
+            }
             self.end(&source, result);
         }
         if let Some(writer) = self.writers.get_mut(service) {
@@ -347,7 +354,8 @@ impl Thread {
         if !wait.is_zero() && share.noted.is_none_or(|noted| now - noted >= NOTE_PERIOD) {
             share.noted = Some(now);
             let text = format!("hull: it logs faster than {RATE} bytes a second and is slowed down; no line is lost");
-            self.writer(&source.service).note(text);
+            let outcome = self.writer(&source.service).note(text);
+            self.tell(&source.service, &[], outcome);
         }
         wait
     }

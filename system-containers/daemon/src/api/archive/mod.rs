@@ -50,19 +50,17 @@ pub async fn stat(system: &Rc<System>, id: &str, query: &Query) -> Result<Answer
 pub async fn get(system: &Rc<System>, id: &str, query: &Query) -> Result<Answer, ApiError> {
     let (root, path) = place(system, id, query)?;
     let (found, source) = on_thread("open", move || Ok((root.stat(&path)?, root.open(&path)?))).await?;
-    let (pieces, body) = mpsc::channel(QUEUE);
-    let name = found.name.clone();
-    send("archive", move || pack::one(&name, &source, Sender::new(pieces)));
-    Ok(with_stat(body::with(StatusCode::OK, TAR, Body::Pieces(body)), &found))
+    // The root has no name that an archive may hold.
+    let name = if found.name == "/" { ".".to_owned() } else { found.name.clone() };
+    let body = send("archive", move |sender| pack::one(&name, &source, sender));
+    Ok(with_stat(body::with(StatusCode::OK, TAR, body), &found))
 }
 
 /// `GET /containers/{id}/export`: the service's image, without what is mounted over it.
 pub fn export(system: &Rc<System>, id: &str) -> Result<Answer, ApiError> {
     let name = containers::find(system, id)?;
     let folder = system.paths.definition(&name).join("rootfs");
-    let (pieces, body) = mpsc::channel(QUEUE);
-    send("export", move || pack::all(&folder, Sender::new(pieces)));
-    Ok(body::with(StatusCode::OK, TAR, Body::Pieces(body)))
+    Ok(body::with(StatusCode::OK, TAR, send("export", move |sender| pack::all(&folder, sender))))
 }
 
 /// `PUT /containers/{id}/archive`: unpacks into the folder at the path.
@@ -107,13 +105,18 @@ async fn on_thread<T: Send + 'static>(
     })
 }
 
-/// Packs on a thread of its own; an error cuts the archive short, which the client notices.
-fn send(name: &'static str, work: impl FnOnce() -> io::Result<()> + Send + 'static) {
+/// Packs on a thread of its own; an error cuts the connection.
+fn send(name: &'static str, work: impl FnOnce(Sender) -> io::Result<()> + Send + 'static) -> Body {
+    let (pieces, body) = mpsc::channel(QUEUE);
+    let sender = Sender::new(pieces.clone());
     tokio::task::spawn_local(async move {
-        if let Err(error) | Ok(Err(error)) = blocking(name, work).await {
+        if let Err(error) | Ok(Err(error)) = blocking(name, move || work(sender)).await {
             log::warn!("API: {name}: {error}");
+            // The client may have gone, which is then the error.
+            pieces.send(Err(error)).await.ok();
         }
     });
+    Body::Whether(body)
 }
 
 fn with_stat(mut answer: Answer, stat: &Stat) -> Answer {

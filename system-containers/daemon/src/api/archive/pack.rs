@@ -3,7 +3,7 @@
 use super::inside::{named, stat_at};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, FileType, Mode, OFlags, fstat, openat, readlinkat};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) fn one(name: &str, source: &OwnedFd, sink: impl Write) -> io::Result<
         }
         FileType::Directory => {
             let open = openat(source, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-            folder(&mut archive, Path::new(name), &open, DEPTH)?;
+            folder(&mut archive, Path::new(name), open)?;
         }
         _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is neither file nor folder"))),
     }
@@ -39,52 +39,80 @@ pub(super) fn one(name: &str, source: &OwnedFd, sink: impl Write) -> io::Result<
 pub(super) fn all(path: &Path, sink: impl Write) -> io::Result<()> {
     let mut archive = Builder::new(sink);
     let open = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    folder(&mut archive, Path::new("."), &open, DEPTH)?;
+    folder(&mut archive, Path::new("."), open)?;
     archive.into_inner()?.flush()
 }
 
-fn folder<W: Write>(archive: &mut Builder<W>, name: &Path, open: &OwnedFd, depth: usize) -> io::Result<()> {
-    let stat = fstat(open)?;
-    let mut head = header(&stat, EntryType::Directory, 0);
-    archive.append_data(&mut head, name.join(""), io::empty())?;
-    if depth == 0 {
-        return Err(io::Error::other(format!("{}: nested more than {DEPTH} deep", name.display())));
-    }
-    let mut names = Vec::new();
-    for entry in Dir::read_from(open)? {
-        let entry = entry?.file_name().to_owned();
-        if entry.as_c_str() != c"." && entry.as_c_str() != c".." {
-            names.push(entry);
+/// A folder that is being packed.
+struct Level {
+    open: OwnedFd,
+    path: PathBuf,
+    names: std::vec::IntoIter<CString>,
+}
+
+impl Level {
+    fn begin<W: Write>(archive: &mut Builder<W>, path: PathBuf, open: OwnedFd) -> io::Result<Self> {
+        let mut head = header(&fstat(&open)?, EntryType::Directory, 0);
+        archive.append_data(&mut head, path.join(""), io::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&open)? {
+            let entry = entry?.file_name().to_owned();
+            if entry.as_c_str() != c"." && entry.as_c_str() != c".." {
+                names.push(entry);
+            }
         }
+        names.sort();
+        Ok(Self { open, path, names: names.into_iter() })
     }
-    names.sort();
-    for entry in names {
-        let path: PathBuf = name.join(entry.to_string_lossy().as_ref());
-        // What vanished meanwhile is left out.
-        let Ok(stat) = stat_at(open, &entry) else { continue };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let below = openat(open, &entry, flags, Mode::empty()).map_err(|errno| wrong(&path, errno))?;
-                folder(archive, &path, &below, depth - 1)?;
+}
+
+/// A list of levels, not recursion: how deep a tree is depends on who made it.
+fn folder<W: Write>(archive: &mut Builder<W>, name: &Path, open: OwnedFd) -> io::Result<()> {
+    let mut levels = vec![Level::begin(archive, name.to_owned(), open)?];
+    while let Some(level) = levels.last_mut() {
+        let Some(entry) = level.names.next() else {
+            levels.pop();
+            continue;
+        };
+        let path = level.path.join(entry.to_string_lossy().as_ref());
+        match pack(archive, &level.open, &entry, &path) {
+            Ok(Some(_)) if levels.len() > DEPTH => {
+                return Err(io::Error::other(format!("{}: nested more than {DEPTH} deep", path.display())));
             }
-            FileType::RegularFile => {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                let file = openat(open, &entry, flags, Mode::empty()).map_err(|errno| wrong(&path, errno))?;
-                let stat = fstat(&file)?;
-                if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-                    regular(archive, &path, &stat, file.into())?;
-                }
-            }
-            FileType::Symlink => {
-                let target = readlinkat(open, &entry, Vec::new()).map_err(|errno| wrong(&path, errno))?;
-                link(archive, &path, &stat, &target)?;
-            }
-            // Sockets, pipes and devices mean nothing elsewhere.
-            _ => {}
+            Ok(Some(below)) => levels.push(Level::begin(archive, path, below)?),
+            Ok(None) => {}
+            // What vanished meanwhile is left out.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// Packs one entry; a folder is only opened.
+fn pack<W: Write>(archive: &mut Builder<W>, above: &OwnedFd, entry: &CStr, path: &Path) -> io::Result<Option<OwnedFd>> {
+    let stat = stat_at(above, entry)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return openat(above, entry, flags, Mode::empty()).map(Some).map_err(|errno| wrong(path, errno));
+        }
+        FileType::RegularFile => {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let file = openat(above, entry, flags, Mode::empty()).map_err(|errno| wrong(path, errno))?;
+            let stat = fstat(&file)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                regular(archive, path, &stat, file.into())?;
+            }
+        }
+        FileType::Symlink => {
+            let target = readlinkat(above, entry, Vec::new()).map_err(|errno| wrong(path, errno))?;
+            link(archive, path, &stat, &target)?;
+        }
+        // Sockets, pipes and devices mean nothing elsewhere.
+        _ => {}
+    }
+    Ok(None)
 }
 
 fn wrong(path: &Path, errno: rustix::io::Errno) -> io::Error {
@@ -117,6 +145,17 @@ fn header(stat: &rustix::fs::Stat, kind: EntryType, size: u64) -> Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deep_tree_is_refused_on_a_small_stack() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut path = folder.path().to_owned();
+        (0..DEPTH + 10).for_each(|_| path.push("d"));
+        std::fs::create_dir_all(&path).unwrap();
+        let root = folder.path().to_owned();
+        let packed = std::thread::Builder::new().stack_size(64 << 10).spawn(move || all(&root, io::sink())).unwrap();
+        assert!(packed.join().unwrap().unwrap_err().to_string().contains("nested"));
+    }
 
     #[test]
     fn a_tree_is_packed_without_following_links() {

@@ -10,12 +10,12 @@ const PIECE: usize = 64 << 10;
 /// Where a thread writes what the connection sends.
 #[derive(Debug)]
 pub(super) struct Sender {
-    pieces: mpsc::Sender<Bytes>,
+    pieces: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
 }
 
 impl Sender {
-    pub(super) fn new(pieces: mpsc::Sender<Bytes>) -> Self {
+    pub(super) fn new(pieces: mpsc::Sender<io::Result<Bytes>>) -> Self {
         Self { pieces, buffer: Vec::with_capacity(PIECE) }
     }
 }
@@ -31,7 +31,7 @@ impl Write for Sender {
 
     fn flush(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-        self.pieces.blocking_send(piece.into()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.pieces.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -4,6 +4,7 @@ use super::inside::{Root, named};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, mkdirat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -11,13 +12,21 @@ use tar::{Archive, EntryType};
 
 /// Most entries of one archive.
 const MAX_ENTRIES: usize = 100_000;
+/// Most bytes of headers before one entry's content.
+const MAX_HEADERS: usize = 1 << 20;
 
 /// Unpacks into the folder at `path`, which must exist.
 pub(super) fn all(root: &Root, path: &str, source: impl Read) -> io::Result<()> {
     drop(root.folder_at(Path::new(path))?);
-    let mut archive = Archive::new(source);
-    for (number, entry) in archive.entries()?.enumerate() {
+    let budget = Cell::new(MAX_HEADERS);
+    let mut archive = Archive::new(Budgeted { source, budget: &budget });
+    let mut entries = archive.entries()?;
+    for number in 0.. {
+        // The library reads the headers of an entry whole, with long names and attributes of whatever size they claim.
+        budget.set(MAX_HEADERS);
+        let Some(entry) = entries.next() else { break };
         let mut entry = entry?;
+        budget.set(usize::MAX);
         let name = entry.path()?.into_owned();
         if number >= MAX_ENTRIES {
             return Err(invalid(&name, "the archive has more than 100000 entries"));
@@ -45,6 +54,23 @@ pub(super) fn all(root: &Root, path: &str, source: impl Read) -> io::Result<()> 
         }
     }
     Ok(())
+}
+
+/// A source that gives no more than the budget.
+struct Budgeted<'a, R> {
+    source: R,
+    budget: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Budgeted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        match self.budget.get().checked_sub(count) {
+            Some(rest) => self.budget.set(rest),
+            None => return Err(invalid(Path::new("archive"), "an entry with more than 1 MiB of headers")),
+        }
+        Ok(count)
+    }
 }
 
 /// Folder and last name; `None` for the folder itself.
@@ -133,5 +159,17 @@ mod tests {
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
         assert_eq!(std::fs::read_to_string(root.join("in/f")).unwrap(), "new");
         assert!(all(&inside, "/none", archive(&[]).as_slice()).is_err());
+    }
+
+    #[test]
+    fn a_name_of_gigabytes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::GNULongName);
+        header.set_size(8 << 30);
+        header.set_cksum();
+        let endless = header.as_bytes().chain(io::repeat(b'a'));
+        let error = all(&Root::folder(folder.path()), "/", endless).unwrap_err();
+        assert!(error.to_string().contains("headers"), "{error}");
     }
 }
