@@ -22,7 +22,7 @@ const WORKLOADS: [(&str, &str, &str); 13] = [
     ),
     (
         "resource_limits",
-        "--ulimit nofile=100:200 --oom-score-adj 100",
+        "--ulimit nofile=20:40 --oom-score-adj 100",
         "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj",
     ),
     (

@@ -34,10 +34,13 @@ pub fn run_all(kind: &str, hooks: &[Hook], state: &str) -> Result<(), StartError
 
 /// Runs one hook; `ETIMEDOUT` when it takes too long, and is killed.
 fn run(hook: &Hook, state: &str) -> io::Result<(ExitStatus, String)> {
-    // Memory, not a pipe: nobody needs to read while it runs.
+    // Memory, not pipes: neither side waits for the other while it runs.
     let mut said = File::from(memfd_create("hook", MemfdFlags::CLOEXEC)?);
+    let mut stdin = File::from(memfd_create("state", MemfdFlags::CLOEXEC)?);
+    stdin.write_all(state.as_bytes())?;
+    stdin.rewind()?;
     let mut command = Command::new(hook.path());
-    command.env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said.try_clone()?);
+    command.env_clear().stdin(stdin).stdout(Stdio::null()).stderr(said.try_clone()?);
     if let Some((name, rest)) = hook.args().as_deref().and_then(<[String]>::split_first) {
         command.arg0(name).args(rest);
     }
@@ -46,13 +49,6 @@ fn run(hook: &Hook, state: &str) -> io::Result<(ExitStatus, String)> {
         command.env(key, value);
     }
     let mut child = command.spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        match stdin.write_all(state.as_bytes()) {
-            // A hook need not read its state.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
-            _ => {}
-        }
-    }
     let timeout = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     if let Some(timeout) = timeout {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;

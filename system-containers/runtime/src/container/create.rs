@@ -1,6 +1,6 @@
 //! Creates the container of a bundle, up to the point where its program would be executed. See [`crate::bundle`].
 
-use super::sync::{CREATED, HOOKS, MAPS, Sync, pair};
+use super::sync::{CREATED, HOOKS, LIMITS, MAPS, Sync, pair};
 use super::terminal::Console;
 use super::{CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_names, sources};
 use crate::bundle::Ends;
@@ -93,11 +93,14 @@ fn attend(
     loop {
         match sync.hear()?.as_slice() {
             MAPS => {
-                // What needs privileges outside the new user namespace.
-                process::set_limits_of(&plan.process, pid)?;
                 if let Some(mappings) = &extras.mappings {
                     map(mappings, pid)?;
                 }
+                sync.go()?;
+            }
+            // Needs privileges outside the new user namespace.
+            LIMITS => {
+                process::set_limits_of(&plan.process, pid)?;
                 sync.go()?;
             }
             HOOKS => {
@@ -191,6 +194,8 @@ fn inside(
     super::hide::make_read_only(&plan.readonly)?;
     root::finish(extras)?;
     process::set_personality(extras.personality)?;
+    // Late: with the program's limits on open files and memory its root could not be made.
+    reporter.sync()?.ask(LIMITS)?;
     process::run_after(&plan.process, filter, || {
         reporter.sync()?.tell(CREATED)?;
         let failed = |errno| StartError::of(Step::Wait, errno);

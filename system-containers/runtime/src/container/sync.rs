@@ -5,8 +5,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use std::os::fd::OwnedFd;
 
-/// Asks for id mappings and limits.
+/// Asks for id mappings.
 pub(super) const MAPS: &[u8] = b"maps";
+/// Asks for resource limits.
+pub(super) const LIMITS: &[u8] = b"limits";
 /// Asks for the hooks of the runtime namespace.
 pub(super) const HOOKS: &[u8] = b"hooks";
 /// Everything is made.
