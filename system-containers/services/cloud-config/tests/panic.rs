@@ -1,4 +1,5 @@
-//! A panic of the YAML scanner costs the user data, not the stage.
+//! A panic, as of the YAML scanner, costs the user data, not the stage: no input is known that causes one, so this is the
+//! second run, which the panic hook starts.
 
 use hull_cloud_config::report::{Final, Report};
 use hull_cloud_config::seed::instance::Instance;
@@ -7,8 +8,7 @@ use hull_cloud_config::seed::medium::Medium;
 #[test]
 fn the_stage_ends_with_a_report() {
     let directory = tempfile::tempdir().unwrap();
-    // libyaml-safer 0.3.0 panics on a tag before a comma.
-    let user_data = b"#cloud-config\na: [!t,b]\n".to_vec();
+    let user_data = b"#cloud-config\nhostname: a\n".to_vec();
     let medium = Medium { device: "/dev/vdb".into(), user_data: Some(user_data), ..Medium::default() };
     Instance { id: "i-1".into(), medium, ..Instance::default() }.save(directory.path()).unwrap();
     Report { datasource: "nocloud:/dev/vdb".into(), ..Report::default() }.save(directory.path()).unwrap();
@@ -16,6 +16,7 @@ fn the_stage_ends_with_a_report() {
         .arg("final")
         .env("HULL_REPORT_DIR", directory.path())
         .env("HULL_CLOUD_STATE", directory.path())
+        .env("HULL_AFTER_PANIC", "1")
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
