@@ -35,12 +35,12 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
     });
     let Some(before) = started else { return };
     report.case("pressure_leaves_login_and_status_answering", || {
-        for _ in 0..3 {
-            let took = login(guest)?;
-            println!("       under pressure: {:.1} s", took.as_secs_f64());
-            let budget = BUDGET * guest.patience();
-            ensure!(took < budget, "login and status took {:.1} s of {:.0}", took.as_secs_f64(), budget.as_secs_f64());
-        }
+        // The middle one of three: other machines under test may have the host's processors for a while.
+        let mut times = [login(guest)?, login(guest)?, login(guest)?];
+        println!("       under pressure: {:.1?} s", times.map(|time| time.as_secs_f64()));
+        times.sort_unstable();
+        let (took, budget) = (times[1], BUDGET * guest.patience());
+        ensure!(took < budget, "login and status took {:.1} s of {:.0}", took.as_secs_f64(), budget.as_secs_f64());
         Ok(())
     });
     report.case("pressure_kills_no_system_container", || {
@@ -53,8 +53,8 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
         Ok(())
     });
     report.case("pressure_ends_with_the_applications", || {
-        guest.ssh("docker rm -f bomb memory disk")?;
-        guest.ssh("docker run --rm hog true").map(drop)
+        guest.retry(60, "docker rm -f bomb memory disk")?;
+        guest.retry(60, "docker run --rm hog true").map(drop)
     });
 }
 
