@@ -2,7 +2,9 @@
 
 use super::sync::{CREATED, HOOKS, LIMITS, MAPS, Sync, pair};
 use super::terminal::Console;
-use super::{CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_names, sources};
+use super::{
+    CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_namespaces, sources,
+};
 use crate::bundle::Ends;
 use crate::error::{StartError, Step};
 use crate::hooks;
@@ -153,18 +155,19 @@ fn inside(
     reporter: &mut Reporter,
 ) -> Result<Infallible, StartError> {
     // Until execve nobody who shares the PID namespace may trace this copy of the runtime, or open its executable.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|errno| StartError::of(Step::Credentials, errno))?;
+    let hide = || {
+        let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        hidden.map_err(|errno| StartError::of(Step::Credentials, errno))
+    };
+    hide()?;
     reporter.sync()?.ask(MAPS)?;
     if extras.mappings.is_some() {
         let (uid, gid) = (Uid::ROOT, Gid::ROOT);
         let root = rustix::thread::set_thread_res_gid(gid, gid, gid)
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
         root.map_err(|errno| StartError::of(Step::IdMapping, errno))?;
-    }
-    if !joined.is_empty() {
-        // Until execve nobody who is in these namespaces already looks into this process.
-        let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-        hidden.map_err(|errno| StartError::of(Step::JoinNamespaces, errno))?;
+        // A change of the user makes that what `fs.suid_dumpable` says, prctl(2).
+        hide()?;
     }
     for (flag, fd) in joined {
         nix::sched::setns(&fd, flag).map_err(|errno| StartError::of(Step::JoinNamespaces, of_nix(errno)))?;
@@ -178,13 +181,7 @@ fn inside(
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
     hooks::run_all("createContainer", &extras.create_container, &extras.state_of("creating", own_pid))?;
     root::enter(plan, mounted)?;
-    set_names(plan)?;
-    if plan.own_network {
-        hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
-    }
-    for (file, value) in &plan.sysctl {
-        paths::write_procfs(file, value.as_bytes()).map_err(|errno| StartError::at(Step::Sysctl, file, errno))?;
-    }
+    set_namespaces(plan)?;
     if let Some(size) = extras.terminal {
         process::take_terminal(size, plan.process.uid, ends.console.map(Console))?;
     }

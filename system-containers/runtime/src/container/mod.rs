@@ -88,6 +88,14 @@ fn inside(
     process::set_limits(&plan.process)?;
     let mounted = root::place(plan, sources)?;
     root::enter(plan, mounted)?;
+    set_namespaces(plan)?;
+    hide::mask(&plan.masked)?;
+    hide::make_read_only(&plan.readonly)?;
+    process::run(&plan.process, filter)
+}
+
+/// Names, the loopback interface and kernel settings of the new namespaces.
+fn set_namespaces(plan: &plan::Container) -> Result<(), StartError> {
     set_names(plan)?;
     if plan.own_network {
         hull_sys::loopback::bring_up().map_err(|errno| StartError::of(Step::Loopback, errno))?;
@@ -95,9 +103,7 @@ fn inside(
     for (file, value) in &plan.sysctl {
         paths::write_procfs(file, value.as_bytes()).map_err(|errno| StartError::at(Step::Sysctl, file, errno))?;
     }
-    hide::mask(&plan.masked)?;
-    hide::make_read_only(&plan.readonly)?;
-    process::run(&plan.process, filter)
+    Ok(())
 }
 
 fn set_names(plan: &plan::Container) -> Result<(), StartError> {
