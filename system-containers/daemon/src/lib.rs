@@ -17,7 +17,7 @@
 //! | [`hostname`] | the machine's name in every UTS namespace |
 //! | [`console_output`] | lines on the system console |
 //! | [`kernel_log`] | the kernel's own messages |
-//! | [`paths`], [`clock`], [`logger`], [`blocking`] | places, time, own messages, named threads |
+//! | [`paths`], [`clock`], [`logger`], [`blocking`], [`replace`] | places, time, own messages, named threads, whole files |
 
 pub mod api;
 pub mod blocking;
@@ -33,5 +33,6 @@ pub mod logger;
 pub mod paths;
 pub mod plan;
 pub mod readiness;
+pub mod replace;
 pub mod run;
 pub mod status;

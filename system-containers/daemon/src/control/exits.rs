@@ -5,6 +5,7 @@
 //! One `PID STATUS MICROSECONDS` a line, oldest first.
 
 use super::FromInit;
+use crate::replace::replace;
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -55,9 +56,7 @@ impl Exits {
     fn compact(&self) -> io::Result<(File, usize)> {
         let known = self.read();
         let lines: String = known[known.len().saturating_sub(KEPT)..].iter().map(line).collect();
-        let temporary = self.path.with_extension("new");
-        std::fs::write(&temporary, &lines)?;
-        std::fs::rename(&temporary, &self.path)?;
+        replace(&self.path, lines.as_bytes())?;
         Ok((append(&self.path)?, known.len().min(KEPT)))
     }
 }

@@ -4,6 +4,7 @@
 use super::machine::Machine;
 use super::oom::Kills;
 use crate::clock::WallTime;
+use crate::replace::replace;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -76,10 +77,7 @@ impl Record {
 
     /// Writes the record.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let temporary = folder.join(".state.json");
-        std::fs::write(&temporary, serde_json::to_vec(self)?)?;
-        std::fs::rename(&temporary, folder.join(FILE))
+        replace(&folder.join(FILE), &serde_json::to_vec(self)?)
     }
 }
 

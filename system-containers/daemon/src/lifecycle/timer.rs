@@ -5,6 +5,7 @@
 use super::machine::{Event, Phase};
 use super::system::System;
 use crate::clock::{WallTime, boot_micros};
+use crate::replace::replace;
 use hull_service::Timer;
 use hull_service::calendar::Calendar;
 use std::hash::{BuildHasher, Hasher};
@@ -184,14 +185,9 @@ fn read_stamp(file: &Path) -> Option<i64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// By rename: a torn one would run the service twice.
+/// As a whole: a torn one would run the service twice.
 fn write_stamp(file: &Path, wall: i64) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let temporary = file.with_extension("new");
-    std::fs::write(&temporary, wall.to_string())?;
-    std::fs::rename(&temporary, file)
+    replace(file, wall.to_string().as_bytes())
 }
 
 #[cfg(test)]

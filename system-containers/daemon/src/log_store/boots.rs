@@ -3,10 +3,10 @@
 //! `/state/log/.boots`, one a boot, give the boots their order, which a clock that was wrong could not.
 
 use crate::clock::WallTime;
+use crate::replace::replace_durably;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// Boots remembered: more than logs of that size reach back.
@@ -83,13 +83,7 @@ pub fn remember(folder: &Path, boot: BootId) -> io::Result<()> {
         old.split_inclusive(|byte| *byte == b'\n').filter(|line| read_marker(line).is_some()).collect();
     let mut text = lines[lines.len().saturating_sub(KEPT - 1)..].concat();
     text.extend(marker(boot, WallTime::now()));
-    std::fs::create_dir_all(folder)?;
-    let temporary = folder.join(".boots.new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, &path)?;
-    File::open(folder)?.sync_all()
+    replace_durably(&path, &text)
 }
 
 #[cfg(test)]
