@@ -9,8 +9,10 @@
 //! | [`parse`] | text to [`Service`], errors with line and key |
 //! | [`calendar`] | cron's five fields, for timers |
 //! | [`validate`] | checks between keys |
+//! | [`added`] | limits of services the owner adds |
 //! | [`confinement`] | what a service can reach, as data and as a report |
 
+pub mod added;
 pub mod calendar;
 pub mod confinement;
 pub mod parse;
@@ -20,5 +22,5 @@ pub mod validate;
 pub use parse::{ParseError, parse};
 pub use schema::{
     Api, Capability, DeviceRule, Devices, Health, Image, IoMax, Kind, Limits, Mount, MountType, Namespaces, Network,
-    Probe, Process, Ready, Restart, Run, Security, Service, Timer,
+    Probe, Process, Ready, Restart, Run, Security, Service, Setuid, Timer,
 };

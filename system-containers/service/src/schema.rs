@@ -133,6 +133,23 @@ pub struct Image {
     /// Empty directories.
     #[serde(default)]
     pub directories: Vec<String>,
+    /// Added services only, in place of all keys above: the image, `host/repository@sha256:digest`.
+    #[serde(default)]
+    pub reference: Option<String>,
+    /// Added services only: what becomes of programs that give privileges.
+    #[serde(default)]
+    pub setuid: Setuid,
+}
+
+/// What becomes of set-user-ID bits, set-group-ID bits and file capabilities of an added service's image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setuid {
+    /// The image is refused.
+    #[default]
+    Refuse,
+    /// The files are taken without them.
+    Strip,
 }
 
 /// One process of the container.
