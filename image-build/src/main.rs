@@ -8,7 +8,7 @@
 //! | [`packages`] | Debian packages to one tree |
 //! | [`kernel`] | kernel source and fragments to a bzImage |
 //! | [`binaries`] | our own programs |
-//! | [`services`], [`seccomp`] | service definitions and their system call filters |
+//! | [`services`] | service definitions and their system call filters |
 //! | [`confinement`] | the page on what services can reach, rules on it |
 //! | [`root`] | recipes to the root file system |
 //! | [`erofs`] | root to erofs and its hash tree |
@@ -31,7 +31,6 @@ mod packages;
 mod pipeline;
 mod progress;
 mod root;
-mod seccomp;
 mod services;
 mod tools;
 

@@ -1,8 +1,8 @@
 //! Reads the services' folders: definition, overlay and system call filter of each.
 
 use crate::root::plan::{Entry, FILE_MODE, FOLDER_MODE, PROGRAM_MODE};
-use crate::seccomp::{self, Filter, Groups};
 use anyhow::{Context, Result};
+use hull_seccomp::{Filter, Groups};
 use hull_service::Service;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -46,7 +46,7 @@ fn load_one(folder: &Path, name: String, groups: &Groups) -> Result<Definition> 
     let file = folder.join("service.toml");
     let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
     let service = hull_service::parse(&file.display().to_string(), &text)?;
-    let filter = seccomp::compile(groups, &service.security.seccomp)
+    let filter = hull_seccomp::compile(groups, &service.security.seccomp)
         .with_context(|| format!("{}: security.seccomp", file.display()))?;
     let overlay = overlay(&folder.join("rootfs"))?;
     let readme = folder.join("README.md");

@@ -45,7 +45,7 @@ fn names_a_call(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seccomp::Filter;
+    use hull_seccomp::Filter;
 
     fn definition(name: &str, capability: &str, readme: &str) -> Definition {
         let text = format!(

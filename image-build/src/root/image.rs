@@ -113,7 +113,7 @@ fn missing_programs(name: &str, service: &Service, root: &RootPlan) -> Vec<Fault
 mod tests {
     use super::*;
     use crate::packages::Tree;
-    use crate::seccomp::Filter;
+    use hull_seccomp::Filter;
     use std::collections::BTreeMap;
 
     const SERVICE: &str = r#"
