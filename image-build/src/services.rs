@@ -1,9 +1,9 @@
 //! Reads the services' folders: definition, overlay and system call filter of each.
 
 use crate::root::plan::{Entry, FILE_MODE, FOLDER_MODE, PROGRAM_MODE};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hull_seccomp::{Filter, Groups};
-use hull_service::Service;
+use hull_service::{Service, added};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -46,6 +46,11 @@ fn load_one(folder: &Path, name: String, groups: &Groups) -> Result<Definition> 
     let file = folder.join("service.toml");
     let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
     let service = hull_service::parse(&file.display().to_string(), &text)?;
+    ensure!(
+        !added::only_for_added(&service),
+        "{}: image.reference and image.setuid are for added services",
+        file.display()
+    );
     let filter = hull_seccomp::compile(groups, &service.security.seccomp)
         .with_context(|| format!("{}: security.seccomp", file.display()))?;
     let overlay = overlay(&folder.join("rootfs"))?;

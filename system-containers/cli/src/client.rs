@@ -4,7 +4,8 @@ use crate::http::{self, Response};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,29 @@ impl Client {
     /// A JSON answer, or null where there is none.
     pub(crate) fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
         json(self.request("POST", path, body, false)?)
+    }
+
+    /// Removes something.
+    pub(crate) fn delete(&self, path: &str) -> Result<()> {
+        self.request("DELETE", path, None, false).map(drop)
+    }
+
+    /// Sends a file.
+    pub(crate) fn send(&self, path: &str, file: &Path) -> Result<Value> {
+        let mut opened = File::open(file).with_context(|| file.display().to_string())?;
+        let response = http::send(self.connect()?, path, &mut opened)
+            .with_context(|| format!("{}: no proper answer from the system daemon", file.display()))?;
+        if response.status < 400 { json(response) } else { Err(refused(response)) }
+    }
+
+    /// An answer of many lines of JSON: `see` gets each as it comes.
+    pub(crate) fn lines(&self, path: &str, body: &Value, mut see: impl FnMut(Value) -> Result<()>) -> Result<()> {
+        let response = self.request("POST", path, Some(body), false)?;
+        for line in BufReader::new(response.take(BODY)).lines() {
+            let line = line.context("answer of the system daemon")?;
+            see(serde_json::from_str(&line).context("the answer is no JSON: client and daemon differ?")?)?;
+        }
+        Ok(())
     }
 
     /// The raw answer of a request that succeeded.
@@ -70,7 +94,7 @@ fn refused(response: Response) -> anyhow::Error {
     };
     let remedy = match status {
         403 => "; this socket does not allow it",
-        404 => "; hull ps lists the services",
+        404 if !text.contains("hull service") => "; hull ps lists the services",
         _ => "",
     };
     if text.is_empty() { anyhow!("the system daemon answered {status}{remedy}") } else { anyhow!("{text}{remedy}") }

@@ -2,6 +2,7 @@
 //!
 //! A body ends by `Content-Length`, by chunks or by the end of the connection; a `101` leaves the stream to the caller.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -25,6 +26,18 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     framing: Framing,
     stream: BufReader<UnixStream>,
+}
+
+/// Sends a request with a file as its body. A server that answers before it has read all of it is listened to.
+pub(crate) fn send(mut stream: UnixStream, path: &str, file: &mut File) -> io::Result<Response> {
+    let length = file.metadata()?.len();
+    let kind = "Connection: close\r\nContent-Type: application/x-tar";
+    let head_of_it = format!("POST {path} HTTP/1.1\r\nHost: hull\r\n{kind}\r\nContent-Length: {length}\r\n\r\n");
+    let sent = stream.write_all(head_of_it.as_bytes()).and_then(|()| io::copy(&mut file.take(length), &mut stream));
+    match (sent, head(BufReader::new(stream))) {
+        (Err(error), Err(_)) => Err(error),
+        (_, answer) => answer,
+    }
 }
 
 /// Sends a request; `upgrade` asks for the raw stream behind the answer's head.

@@ -8,6 +8,7 @@
 //! | [`client`] | requests of the API, errors with their remedy |
 //! | [`status`] | `status` and `ps`: the answer's shape and its rendering |
 //! | [`confinement`] | `inspect --confinement`: the report as a table |
+//! | [`added`] | `service`: services of the owner's own |
 //! | [`logs`] | `logs` |
 //! | [`priority`], [`when`] | what its options mean; pure |
 //! | [`exec`], [`streams`] | `exec`, and the format of its output |
@@ -15,6 +16,7 @@
 //!
 //! Exit status: 0; 1 when the request failed; 2 for a wrong command line; for `exec` the command's own.
 
+mod added;
 mod arguments;
 mod client;
 mod confinement;
@@ -81,6 +83,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
                 client.post(&format!("/containers/{service}/{}", action.word()), None)?;
             }
         }
+        Verb::Service(verb) => return added::run(&client, verb),
         Verb::Power(action) => {
             client.post("/hull/power", Some(&json!({ "action": action.word() })))?;
         }

@@ -7,6 +7,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`definition`] | service.toml files, the dependency graph |
+//! | [`added`] | services the owner adds: store, consent, changes |
 //! | [`plan`] | definition + machine facts → OCI specification; pure |
 //! | [`lifecycle`] | state machine of a service, the supervisor that drives all of them, adoption after a restart |
 //! | [`readiness`] | sd_notify sockets and probes |
@@ -19,6 +20,7 @@
 //! | [`kernel_log`] | the kernel's own messages |
 //! | [`paths`], [`clock`], [`logger`], [`blocking`], [`replace`] | places, time, own messages, named threads, whole files |
 
+pub mod added;
 pub mod api;
 pub mod blocking;
 pub mod clock;

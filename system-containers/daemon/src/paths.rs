@@ -37,9 +37,21 @@ impl Paths {
         self.below_root("/services")
     }
 
-    /// Folder of one service's definition, filter and root file system.
+    /// Folder of one service's definition, filter and root file system: that of the system image, or of the owner's
+    /// services where the system image has none of the name.
     pub fn definition(&self, service: &str) -> PathBuf {
-        self.definitions().join(service)
+        let own = self.definitions().join(service);
+        if own.exists() { own } else { self.added().join("installed").join(service) }
+    }
+
+    /// Everything about services the owner added.
+    pub fn added(&self) -> PathBuf {
+        self.below_root("/state/added")
+    }
+
+    /// Job and answer of the importer.
+    pub fn importer(&self) -> PathBuf {
+        self.run().join("image-store")
     }
 
     /// Everything about the machine that lives until power off.

@@ -1,16 +1,17 @@
 //! The daemon's start: descriptors from PID 1, definitions, records, sockets, then the loop.
 
+use crate::added::{self, Store};
 use crate::api::dispatch::Api;
 use crate::api::{self, Scope};
 use crate::console_output::Console;
 use crate::control::exits::Exits;
 use crate::control::{Channel, FromInit, ToInit};
-use crate::definition::{self, Definitions, graph::Edges};
+use crate::definition::{self, Definitions};
 use crate::lifecycle::boot::Boot;
 use crate::lifecycle::events::Events;
 use crate::lifecycle::reaper::Exit;
 use crate::lifecycle::record::Record;
-use crate::lifecycle::{System, Unit, adopt, read_ahead, shutdown, supervise, timer};
+use crate::lifecycle::{System, Unit, adopt, membership, read_ahead, shutdown, supervise, timer};
 use crate::log_store::collector::Places;
 use crate::log_store::{BootId, Collector};
 use crate::paths::Paths;
@@ -19,10 +20,10 @@ use crate::{control, hostname};
 use anyhow::{Context, bail};
 use rustix::fd::OwnedFd;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 
 /// Time between two signs of life; PID 1 replaces a daemon that sends none for 60 s.
 const WATCHDOG_PERIOD: Duration = Duration::from_secs(10);
@@ -37,10 +38,13 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
     let logs = Collector::start(Places { logs: paths.log(), spools: paths.spools(), boot }, console.clone())?;
     let found = definition::load(&paths.definitions())
         .with_context(|| format!("no services in {}", paths.definitions().display()))?;
+    let store = Store::new(paths.added());
+    store.sweep();
+    let added = added::load::load(&store, &found);
     if !paths.boot_complete().exists() {
         read_ahead::begin(&paths, found.services.iter());
     }
-    let (units, graph) = units(&paths, found);
+    let (units, graph) = units(&paths, &store, found, added);
 
     let (posts, received) = mpsc::unbounded_channel();
     let system = Rc::new(System {
@@ -56,7 +60,10 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
         control,
         logs,
         console,
-        graph,
+        graph: RefCell::new(graph),
+        store,
+        changing: Mutex::default(),
+        timers: Notify::default(),
         posts,
     });
     serve(&system)?;
@@ -93,23 +100,31 @@ async fn descriptors(control: &Channel) -> anyhow::Result<(HashMap<String, Owned
     }
 }
 
-fn units(paths: &Paths, found: Definitions) -> (BTreeMap<String, Unit>, definition::Graph) {
-    let edges = found.services.iter().map(|(name, service)| {
-        (name.clone(), Edges { after: service.after.clone(), requires: service.requires.clone() })
-    });
+fn units(
+    paths: &Paths,
+    store: &Store,
+    found: Definitions,
+    added: Definitions,
+) -> (BTreeMap<String, Unit>, definition::Graph) {
+    let names: BTreeSet<String> =
+        added.services.keys().cloned().chain(added.broken.iter().map(|broken| broken.service.clone())).collect();
+    let services: BTreeMap<_, _> = found.services.into_iter().chain(added.services).collect();
+    let edges = services.iter().map(|(name, service)| (name.clone(), membership::edges(service)));
     let (graph, mut broken) = definition::graph::build(&edges.collect());
-    broken.extend(found.broken);
+    broken.extend(found.broken.into_iter().chain(added.broken));
     let mut units = BTreeMap::new();
-    for (name, service) in found.services {
+    let origin = |name: &String| names.contains(name).then(|| added::store::origin(&store.installed(name)).ok());
+    for (name, service) in services {
         let record = Record::load(&paths.service_run(&name)).unwrap_or_else(|error| {
             log::warn!("{name}: its record cannot be read: {error}");
             None
         });
-        units.insert(name, Unit::new(service, record.unwrap_or_else(Record::fresh)));
+        let unit = Unit::new(service, record.unwrap_or_else(Record::fresh));
+        units.insert(name.clone(), Unit { added: origin(&name), ..unit });
     }
     for definition::Broken { service, reason } in broken {
         log::error!("{service} is not started: {reason}");
-        units.insert(service, Unit::broken(reason));
+        units.insert(service.clone(), Unit { added: origin(&service), ..Unit::broken(reason) });
     }
     (units, graph)
 }

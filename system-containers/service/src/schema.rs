@@ -24,6 +24,9 @@ pub struct Service {
     /// Services with which this one is started; without them, it is not.
     #[serde(default)]
     pub wanted_by: Vec<String>,
+    /// Started when somebody asks for it, instead of at boot.
+    #[serde(default)]
+    pub on_demand: bool,
     /// When a run-once service is run, instead of at boot.
     #[serde(default)]
     pub timer: Option<Timer>,

@@ -96,6 +96,9 @@ pub fn validate(service: &Service) -> Vec<Problem> {
             check_probe("ready.probe", probe, &mut report);
         }
     }
+    if service.on_demand && (service.required || service.timer.is_some() || !service.wanted_by.is_empty()) {
+        report("on-demand".into(), "not with required, timer or wanted-by".into());
+    }
     if let Some(timer) = &service.timer {
         check_timer(timer, service.kind, &mut report);
     }

@@ -6,6 +6,7 @@ use crate::lifecycle::machine::exit_code;
 use crate::lifecycle::{HealthState, Phase, System, Unit, timer};
 use crate::log_store::{FILE_SIZE, OLD_FILES};
 use crate::plan;
+use hull_image_store::Origin;
 use hull_service::{MountType, Network, Restart, Service, validate::parse_size};
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -59,8 +60,16 @@ fn duration(seconds: i64) -> String {
     }
 }
 
-/// Name and tag of the image of a service.
+/// The image of an added service.
+fn added(system: &System, name: &str) -> Option<Origin> {
+    system.units.borrow().get(name)?.added.clone()?
+}
+
+/// Name and tag of the image of a service; of an added one where it is from.
 pub fn image(system: &System, name: &str) -> String {
+    if let Some(origin) = added(system, name) {
+        return origin.source;
+    }
     match system.boot_report.version.as_str() {
         "" => format!("hull/{name}"),
         version => format!("hull/{name}:{version}"),
@@ -70,6 +79,9 @@ pub fn image(system: &System, name: &str) -> String {
 /// Id of the image of a service: as the images of one version are verified together, by one root hash, that hash with the
 /// service in its first 16 digits.
 pub fn image_id(system: &System, name: &str) -> String {
+    if let Some(origin) = added(system, name) {
+        return origin.id.to_string();
+    }
     let mut hash = std::hash::DefaultHasher::new();
     name.hash(&mut hash);
     let rest = system.boot_report.root_hash.get(16..).unwrap_or("000000000000000000000000000000000000000000000000");

@@ -8,7 +8,8 @@ use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
-    archive, attach, confinement, containers, engine, events, exec, hull, images, logs, merged_logs, stats, top, wait,
+    archive, attach, confinement, containers, engine, events, exec, hull, images, kept, logs, merged_logs, services,
+    stats, top, upload, wait,
 };
 use crate::lifecycle::System;
 use hyper::body::Incoming;
@@ -94,8 +95,21 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::ExecResize(id) => exec::resize(api, &id, &query),
         Route::Status => Ok(body::json(ok, &crate::status::gather(system))),
         Route::MergedLogs => merged_logs::logs(system, &query),
-        Route::Confinement(id) => Ok(body::json(ok, &confinement::report(system, &id)?)),
+        Route::Confinement(id) => Ok(body::json(ok, &confinement::report(system, &id, &query)?)),
         Route::Power => hull::power(system, body::read(request.into_body()).await?),
+        Route::Services => Ok(body::json(ok, &services::list(system).await?)),
+        Route::ServiceAdd => services::add(system, body::read(request.into_body()).await?),
+        Route::ServiceEnable(name) => services::enable(system, &name, body::read(request.into_body()).await?).await,
+        Route::ServiceDisable(name) => services::disable(system, &name).await,
+        Route::ServiceRemove(name) => services::remove(system, &name).await,
+        Route::Remove(id) => services::remove_container(system, &id, &query).await,
+        Route::Upload => Ok(body::json(StatusCode::CREATED, &upload::upload(system, request.into_body()).await?)),
+        Route::ImageLoad => kept::load(system, request.into_body()).await,
+        Route::ImagePull => kept::pull(system, &query, request.headers()),
+        Route::ImageSave(name) => kept::save(system, &name),
+        Route::ImagesSave => kept::save(system, query.get("names").unwrap_or_default()),
+        Route::ImageRemove(name) => Ok(body::json(ok, &kept::remove(system, &name).await?)),
+        Route::ImageTag(name) => kept::tag(system, &name, &query).await,
         Route::Unsupported => {
             let what = format!("{} {}", request.method(), request.uri().path());
             body::discard(request.into_body()).await;

@@ -1,6 +1,7 @@
 //! Errors in Docker's shape: a status and `{"message": …}`.
 
 use super::body::{self, Answer};
+use crate::added::change::ChangeError;
 use hyper::StatusCode;
 use serde::Serialize;
 
@@ -57,5 +58,16 @@ impl ApiError {
     /// The answer.
     pub fn answer(&self) -> Answer {
         body::json(self.status, &ErrorBody { message: &self.message })
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Missing(text) => Self::missing(text),
+            ChangeError::Conflict(text) => Self::conflict(text),
+            ChangeError::Refused(text) => Self::bad(text),
+            ChangeError::Failed(text) => Self::internal(text),
+        }
     }
 }

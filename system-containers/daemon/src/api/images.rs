@@ -5,6 +5,7 @@ use super::describe;
 use super::error::ApiError;
 use super::model::image as model;
 use super::query::{Filters, Query};
+use crate::added::images::{Image, all};
 use crate::blocking::blocking;
 use crate::lifecycle::System;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +26,11 @@ pub async fn list(system: &Rc<System>, query: &Query) -> Result<Vec<model::Summa
     let filters = Filters::parse(query, &["reference"])?;
     let sizes = sizes(system).await?;
     let mut images = summaries(system, &sizes);
+    images.extend(all(&system.store).into_iter().map(kept));
     images.retain(|image| {
-        filters.pass("reference", |value| {
-            let tag = &image.repo_tags[0];
-            tag == value || tag.split(':').next() == Some(value)
-        })
+        let named =
+            |value: &str| image.repo_tags.iter().any(|tag| tag == value || tag.split(':').next() == Some(value));
+        filters.pass("reference", named)
     });
     Ok(images)
 }
@@ -77,6 +78,27 @@ pub async fn disk_usage(system: &Rc<System>) -> Result<model::DiskUsage, ApiErro
         volumes: [],
         build_cache: [],
     })
+}
+
+/// A kept image.
+fn kept(image: Image) -> model::Summary {
+    let stored = image.stored;
+    model::Summary {
+        id: stored.id.to_string(),
+        parent_id: "",
+        repo_tags: stored.names,
+        repo_digests: [],
+        created: image.kept,
+        size: stored.bytes,
+        shared_size: 0,
+        labels: BTreeMap::new(),
+        containers: 0,
+    }
+}
+
+/// Whether a name is that of a running service's image.
+pub async fn is_of_a_service(system: &Rc<System>, name: &str) -> bool {
+    find(system, name).await.is_ok()
 }
 
 /// By `hull/<service>`, with or without the tag, or by (the beginning of) an id.

@@ -13,6 +13,9 @@
 //! | [`model`], [`describe`] | JSON shapes, and services in them |
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
 //! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
+//! | [`services`], [`upload`] | services the owner adds, and archives sent for them |
+//! | [`kept`] | images kept as archives: load, pull, save, tag, remove |
+//! | [`progress`] | answers that say what is being done |
 //! | [`stream`] | hijacked connections and multiplexed frames |
 
 pub mod archive;
@@ -28,15 +31,19 @@ pub mod events;
 pub mod exec;
 pub mod hull;
 pub mod images;
+pub mod kept;
 pub mod logs;
 pub mod merged_logs;
 pub mod model;
+pub mod progress;
 pub mod query;
 pub mod route;
 pub mod server;
+pub mod services;
 pub mod stats;
 pub mod stream;
 pub mod top;
+pub mod upload;
 pub mod wait;
 
 pub use server::{Scope, listen};

@@ -88,6 +88,32 @@ pub enum Route {
     Confinement(String),
     /// `POST /hull/power`
     Power,
+    /// `GET /hull/services`
+    Services,
+    /// `POST /hull/services`
+    ServiceAdd,
+    /// `POST /hull/services/{name}/enable`
+    ServiceEnable(String),
+    /// `POST /hull/services/{name}/disable`
+    ServiceDisable(String),
+    /// `DELETE /hull/services/{name}`
+    ServiceRemove(String),
+    /// `POST /hull/uploads`
+    Upload,
+    /// `POST /images/load`
+    ImageLoad,
+    /// `POST /images/create`
+    ImagePull,
+    /// `GET /images/{name}/get`
+    ImageSave(String),
+    /// `GET /images/get`
+    ImagesSave,
+    /// `DELETE /images/{name}`
+    ImageRemove(String),
+    /// `POST /images/{name}/tag`
+    ImageTag(String),
+    /// `DELETE /containers/{id}`
+    Remove(String),
     /// Anything else.
     Unsupported,
 }
@@ -103,6 +129,7 @@ impl Route {
         let parts: Vec<&str> = path.split('/').collect();
         let get = method == Method::GET;
         let post = method == Method::POST;
+        let delete = method == Method::DELETE;
         match parts.as_slice() {
             ["_ping"] if get || method == Method::HEAD => Self::Ping,
             ["version"] if get => Self::Version,
@@ -118,6 +145,13 @@ impl Route {
             ["containers", id, "archive"] if method == Method::HEAD => Self::ArchiveStat((*id).into()),
             ["containers", id, "archive"] if method == Method::PUT => Self::ArchivePut((*id).into()),
             ["images", "json"] if get => Self::Images,
+            ["images", "load"] if post => Self::ImageLoad,
+            ["images", "create"] if post => Self::ImagePull,
+            ["images", "get"] if get => Self::ImagesSave,
+            ["images", name @ .., "get"] if get && !name.is_empty() => Self::ImageSave(name.join("/")),
+            ["images", name @ .., "tag"] if post && !name.is_empty() => Self::ImageTag(name.join("/")),
+            ["images", name @ ..] if delete && !name.is_empty() => Self::ImageRemove(name.join("/")),
+            ["containers", id] if delete => Self::Remove((*id).into()),
             // A name may hold slashes.
             ["images", name @ .., "json"] if get && !name.is_empty() => Self::ImageInspect(name.join("/")),
             ["images", name @ .., "history"] if get && !name.is_empty() => Self::ImageHistory(name.join("/")),
@@ -143,6 +177,12 @@ impl Route {
             ["hull", "logs"] if get => Self::MergedLogs,
             ["hull", "confinement", id] if get => Self::Confinement((*id).into()),
             ["hull", "power"] if post => Self::Power,
+            ["hull", "services"] if get => Self::Services,
+            ["hull", "services"] if post => Self::ServiceAdd,
+            ["hull", "services", name, "enable"] if post => Self::ServiceEnable((*name).into()),
+            ["hull", "services", name, "disable"] if post => Self::ServiceDisable((*name).into()),
+            ["hull", "services", name] if delete => Self::ServiceRemove((*name).into()),
+            ["hull", "uploads"] if post => Self::Upload,
             _ => Self::Unsupported,
         }
     }
@@ -177,6 +217,13 @@ mod tests {
             (Method::PUT, "/containers/time/archive", Route::ArchivePut("time".into())),
             (Method::GET, "/hull/confinement/time", Route::Confinement("time".into())),
             (Method::GET, "/hull/power", Route::Unsupported),
+            (Method::POST, "/hull/services/web/enable", Route::ServiceEnable("web".into())),
+            (Method::DELETE, "/hull/services/web", Route::ServiceRemove("web".into())),
+            (Method::DELETE, "/v1.44/images/a/b:1", Route::ImageRemove("a/b:1".into())),
+            (Method::POST, "/images/a/b/tag", Route::ImageTag("a/b".into())),
+            (Method::GET, "/images/a/b:1/get", Route::ImageSave("a/b:1".into())),
+            (Method::POST, "/images/create", Route::ImagePull),
+            (Method::DELETE, "/containers/web", Route::Remove("web".into())),
             (Method::POST, "/containers/create", Route::Unsupported),
             (Method::GET, "/vx/version", Route::Unsupported),
             (Method::GET, "/", Route::Unsupported),

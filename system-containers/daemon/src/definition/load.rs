@@ -30,19 +30,26 @@ pub fn load(folder: &Path) -> std::io::Result<Definitions> {
         let file = entry.path().join("service.toml");
         let name = entry.file_name().to_string_lossy().into_owned();
         let parsed = match std::fs::read_to_string(&file) {
-            Ok(text) => {
-                hull_service::parse(&file.to_string_lossy(), &text).map_err(|error| one_line(&error.to_string()))
-            }
+            Ok(text) => read(&name, &file.to_string_lossy(), &text),
             Err(error) if is_absent(&error) => continue,
             Err(error) => Err(format!("{}: {error}", file.display())),
         };
-        match parsed.and_then(|service| check(&name, service)) {
+        match parsed {
             Ok(service) => drop(definitions.services.insert(name, service)),
             Err(reason) => definitions.broken.push(Broken { service: name, reason }),
         }
     }
     definitions.broken.sort_by(|one, other| one.service.cmp(&other.service));
     Ok(definitions)
+}
+
+/// The definition of the service `name` in a text; `place` is for messages.
+///
+/// # Errors
+/// What is wrong, in one line.
+pub fn read(name: &str, place: &str, text: &str) -> Result<Service, String> {
+    let parsed = hull_service::parse(place, text).map_err(|error| one_line(&error.to_string()));
+    parsed.and_then(|service| check(name, service))
 }
 
 /// No such file, or a plain file where a service's folder would be.

@@ -104,6 +104,8 @@ pub enum Event {
     Launched,
     /// The container could not be made.
     LaunchFailed(String),
+    /// What it is made of is not what it was: trying again changes nothing.
+    Damaged(String),
     /// Notified or probed.
     Ready,
     /// Not ready within its time: it is stopped and tried again.
@@ -231,6 +233,10 @@ impl Machine {
                     Intent::Stop => self.go(Stopped, vec![]),
                     _ => self.retry(policy),
                 }
+            }
+            (Starting, Event::Damaged(reason)) => {
+                self.last_error = Some(reason);
+                self.go(if self.intent == Intent::Stop { Stopped } else { Failed }, vec![])
             }
             (Started, Event::Ready) => {
                 // A long-lived failure count would hide that it works now; a crash loop keeps it until a stable run.

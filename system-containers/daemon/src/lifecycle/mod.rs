@@ -21,6 +21,7 @@
 //! | [`events`] | what happens, for clients of the API |
 //! | [`pause`] | freezing a container and letting it go on |
 //! | [`exec`] | further processes in a container |
+//! | [`membership`] | services that come and go while the machine runs |
 //! | [`adopt`] | taking over running containers after a restart of the daemon |
 //! | [`shutdown`] | the whole system's orderly end |
 
@@ -31,6 +32,7 @@ pub mod events;
 pub mod exec;
 pub mod fd_store;
 pub mod machine;
+pub mod membership;
 pub mod oom;
 pub mod order;
 pub mod pause;

@@ -39,7 +39,7 @@ pub fn proceed(system: &Rc<System>) {
     }
     let units = system.units.borrow();
     let machines = units.iter().map(|(name, unit)| (name.as_str(), &unit.record.machine)).collect();
-    for name in stoppable(&system.graph, &machines) {
+    for name in stoppable(&system.graph.borrow(), &machines) {
         let machine = machines[name];
         if machine.phase != Phase::Stopping || machine.intent != super::machine::Intent::Stop {
             system.post(name, Event::Stop);

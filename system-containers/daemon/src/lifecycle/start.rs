@@ -5,6 +5,7 @@ use super::oom;
 use super::process;
 use super::system::System;
 use super::{end, fd_store, watchdog};
+use crate::added::{Damage, verify};
 use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
 use crate::control::ToInit;
@@ -36,6 +37,9 @@ pub enum LaunchError {
         /// Why not.
         source: io::Error,
     },
+    /// An added service is not what was added.
+    #[error("{0}; hull service upgrade puts a sound image in its place")]
+    Damaged(#[from] Damage),
     /// The cgroup.
     #[error(transparent)]
     Cgroup(#[from] cgroup::CgroupError),
@@ -68,7 +72,9 @@ pub async fn launch(system: Rc<System>, name: String) {
         }
         Err(error) => {
             end::clear(&system, &name).await;
-            system.post(&name, Event::LaunchFailed(format!("cannot start: {error}")));
+            let reason = format!("cannot start: {error}");
+            let is_damaged = matches!(error, LaunchError::Damaged(_));
+            system.post(&name, if is_damaged { Event::Damaged(reason) } else { Event::LaunchFailed(reason) });
         }
     }
 }
@@ -92,6 +98,10 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     let Some(Some((mut plan, notifies))) = planned else {
         return Err(prepare("definition")(io::ErrorKind::NotFound.into()));
     };
+    if system.with(name, |unit| unit.added.is_some()) == Some(true) {
+        let folder = system.store.installed(name);
+        blocking(&format!("verify {name}"), move || verify(&folder)).await.map_err(prepare("thread"))??;
+    }
     let copies = system.with(name, |unit| fd_store::copies(unit)).transpose().map_err(prepare("kept descriptors"))?;
     let (descriptors, names) = copies.unwrap_or_default();
     plan::process::listen(&mut plan.launch.spec, &names);

@@ -152,7 +152,7 @@ fn admit(system: &Rc<System>) {
     let machines = units.iter().map(|(name, unit)| (name.as_str(), &unit.record.machine)).collect();
     for (name, unit) in units.iter().filter(|(_, unit)| unit.record.machine.phase == Phase::Waiting) {
         let epoch = Some(unit.record.machine.epoch);
-        match admission(name, &system.graph, &machines) {
+        match admission(name, &system.graph.borrow(), &machines) {
             Admission::Start => system.post_in(name, epoch, Event::Admit),
             Admission::Blocked(reason) if !unit.record.machine.blocked => {
                 system.post_in(name, epoch, Event::Blocked(reason));

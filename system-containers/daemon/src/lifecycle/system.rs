@@ -5,6 +5,7 @@ use super::events::{Events, Happening};
 use super::machine::Event;
 use super::reaper::Reaper;
 use super::unit::Unit;
+use crate::added::Store;
 use crate::clock::WallTime;
 use crate::console_output::Console;
 use crate::control::{Channel, Power, ToInit};
@@ -15,7 +16,7 @@ use crate::status::BootReport;
 use rustix::fd::BorrowedFd;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 
 /// One event on its way to a service's machine.
 #[derive(Debug)]
@@ -42,7 +43,13 @@ pub struct System {
     /// What PID 1 wrote.
     pub boot_report: BootReport,
     /// Order of services.
-    pub graph: Graph,
+    pub graph: RefCell<Graph>,
+    /// Services the owner added.
+    pub store: Store,
+    /// Held by whoever changes them.
+    pub changing: Mutex<()>,
+    /// Told when a timer has come.
+    pub timers: Notify,
     /// Services by name.
     pub units: RefCell<BTreeMap<String, Unit>>,
     /// Exits.

@@ -129,10 +129,10 @@ pub fn next_run(unit: &super::Unit) -> Option<String> {
     Some(text.split('.').next().map(|text| format!("{text}Z")).unwrap_or(text))
 }
 
-/// Runs services at their times, as long as any will come.
+/// Runs services at their times.
 pub async fn run(system: Rc<System>) {
-    arm(&system);
     loop {
+        arm(&system);
         let now = Now::read();
         let (mut due, mut wait) = (Vec::new(), None::<Duration>);
         for (name, unit) in system.units.borrow_mut().iter_mut() {
@@ -143,16 +143,22 @@ pub async fn run(system: Rc<System>) {
             wait = wait.into_iter().chain(schedule.wait(now)).min();
         }
         due.iter().for_each(|name| fire(&system, name, now));
-        match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => return,
+        let sleep = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            () = system.timers.notified() => {}
         }
     }
 }
 
 fn arm(system: &System) {
     let now = Now::read();
-    for (name, unit) in system.units.borrow_mut().iter_mut() {
+    for (name, unit) in system.units.borrow_mut().iter_mut().filter(|(_, unit)| unit.schedule.is_none()) {
         let Some(timer) = unit.definition.as_ref().and_then(|service| service.timer.as_ref()) else { continue };
         let past = Past {
             started_us: Some(unit.record.started_us).filter(|started| *started > 0),

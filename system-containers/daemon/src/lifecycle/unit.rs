@@ -7,6 +7,7 @@ use super::oom;
 use super::ready::Streak;
 use super::record::Record;
 use super::timer::Schedule;
+use hull_image_store::Origin;
 use hull_service::{Kind, Run, Service};
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
@@ -49,6 +50,8 @@ impl HealthState {
 pub struct Unit {
     /// Its definition; `None` for a broken one.
     pub definition: Option<Service>,
+    /// Of a service the owner added: where its image is from; `Some(None)` when that cannot be read.
+    pub added: Option<Option<Origin>>,
     /// State that outlives the daemon.
     pub record: Record,
     /// First process of the running container.
@@ -81,7 +84,7 @@ impl Unit {
     /// A service that can be started.
     pub fn new(definition: Service, mut record: Record) -> Self {
         let machine = &mut record.machine;
-        let later = definition.timer.is_some() || !definition.wanted_by.is_empty();
+        let later = definition.timer.is_some() || !definition.wanted_by.is_empty() || definition.on_demand;
         if later && machine.phase == Phase::Waiting && machine.epoch == 0 {
             machine.phase = Phase::Idle;
         }
@@ -89,6 +92,7 @@ impl Unit {
         let health = if probed { HealthState::Starting } else { HealthState::None };
         Self {
             definition: Some(definition),
+            added: None,
             record,
             pidfd: None,
             notified: false,
@@ -109,6 +113,7 @@ impl Unit {
     pub fn broken(reason: String) -> Self {
         Self {
             definition: None,
+            added: None,
             record: Record { machine: Machine::broken(reason), ..Record::fresh() },
             pidfd: None,
             notified: false,
@@ -163,8 +168,9 @@ impl Unit {
 
     /// Part of a complete boot.
     pub fn required(&self, name: &str) -> bool {
-        // A broken definition cannot say that it is not required.
-        name == ENGINE || self.definition.as_ref().is_none_or(|service| service.required)
+        // A broken definition of the OS cannot say that it is not required.
+        let broken = self.added.is_none();
+        name == ENGINE || self.definition.as_ref().map_or(broken, |service| service.required)
     }
 
     /// For the decision whether the boot is done.

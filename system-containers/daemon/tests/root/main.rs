@@ -1,6 +1,8 @@
 //! The daemon with real containers; needs root, cgroup v2 and a static busybox.
 
 #[cfg(test)]
+mod added;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod bollard;

@@ -22,12 +22,13 @@ fn ask(
     method: &str,
     path: &str,
     headers: &str,
-    body: &str,
+    body: &[u8],
 ) -> io::Result<(u16, String, BufReader<UnixStream>)> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(super::DEADLINE))?;
     let length = body.len();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n{body}")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n")?;
+    stream.write_all(body)?;
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -40,8 +41,8 @@ fn ask(
 }
 
 /// Sends a request and reads the whole answer.
-pub(crate) fn request(socket: &Path, method: &str, path: &str, body: &str) -> io::Result<Answer> {
-    let (status, head, mut reader) = ask(socket, method, path, "Connection: close\r\n", body)?;
+pub(crate) fn request(socket: &Path, method: &str, path: &str, body: impl AsRef<[u8]>) -> io::Result<Answer> {
+    let (status, head, mut reader) = ask(socket, method, path, "Connection: close\r\n", body.as_ref())?;
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes)?;
     if head.contains("transfer-encoding: chunked") {
@@ -62,7 +63,7 @@ fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
 
 /// Sends a request that takes over the connection.
 pub(crate) fn hijack(socket: &Path, path: &str, body: &str) -> io::Result<BufReader<UnixStream>> {
-    let (status, head, reader) = ask(socket, "POST", path, "Connection: Upgrade\r\nUpgrade: tcp\r\n", body)?;
+    let (status, head, reader) = ask(socket, "POST", path, "Connection: Upgrade\r\nUpgrade: tcp\r\n", body.as_bytes())?;
     if status == 101 { Ok(reader) } else { Err(io::Error::other(head)) }
 }
 

@@ -7,9 +7,11 @@
 //! | [`commands`] | bootcmd, runcmd, the user's script |
 //! | [`identity`] | /etc/hostname, /etc/hosts, /etc/localtime |
 //! | [`engine`] | waits for the user engine |
+//! | [`services`] | hull: services |
 
 pub mod commands;
 pub mod engine;
 pub mod files;
 pub mod identity;
 pub mod mounts;
+pub mod services;

@@ -120,7 +120,15 @@ impl MachineConfig {
 
 /// Reads the mapping at `path`; wrong parts are reported and left out.
 pub fn read(node: &Node, path: &str, messages: &mut Messages) -> Option<MachineConfig> {
+    read_but(node, path, &[], messages)
+}
+
+/// The same of a mapping that has further keys, which somebody else reads.
+pub fn read_but(node: &Node, path: &str, others: &[&str], messages: &mut Messages) -> Option<MachineConfig> {
     let mut fields = Fields::new(node, path, messages)?;
+    for key in others {
+        fields.take_raw(key);
+    }
     let host = "a host name: letters, digits, hyphens and dots";
     let mut config = MachineConfig {
         hostname: fields.checked("hostname", names::is_host, host, messages),

@@ -1,4 +1,4 @@
-//! `final`: deferred files, runcmd and the user's script, once per instance, when the user engine answers.
+//! `final`: services of the owner's, and deferred files, runcmd and the user's script, once per instance, when the user engine answers.
 //!
 //! The stamp is written after the work, so a power failure in between makes the work start over. A machine that
 //! reboots out of its own runcmd would do so for ever; after `MAX_ATTEMPTS` beginnings the work counts as done.
@@ -6,13 +6,15 @@
 use super::apply::{instance, set, user_data, write_files};
 use super::stamp::Stamp;
 use crate::apply::commands::{self, Setting};
-use crate::apply::engine;
+use crate::apply::{engine, services};
 use crate::paths::{PANICKED, Paths};
 use crate::report::{Final, Messages, Place, Report};
 use crate::store;
 use std::path::Path;
 use std::time::Duration;
 
+/// The command that adds services.
+const HULL: &str = "/usr/bin/hull";
 /// How long commands wait for the engine; they run without it after that.
 const ENGINE_LIMIT: Duration = Duration::from_secs(120);
 /// Beginnings without an end.
@@ -50,10 +52,15 @@ fn carry_out(paths: &Paths, has_data: bool, engine_limit: Duration, messages: &m
     }
     let id = instance.id.as_str();
     let stamp = Stamp::new(&paths.cloud_state, "scripts");
-    if !has_data || stamp.is_set(id) {
+    if !has_data {
         return true;
     }
+    let before = messages.errors();
     let data = user_data(&instance);
+    services::add(paths, Path::new(HULL), data.config.services.as_deref().unwrap_or_default(), id, messages);
+    if stamp.is_set(id) {
+        return messages.errors() == before;
+    }
     let runcmd = data.config.runcmd.as_deref().unwrap_or_default();
     if begin(&paths.cloud_state, id) > MAX_ATTEMPTS {
         let text = format!("begun {MAX_ATTEMPTS} times and never finished; not tried again for this instance");
@@ -61,7 +68,6 @@ fn carry_out(paths: &Paths, has_data: bool, engine_limit: Duration, messages: &m
         set(&stamp, id, messages);
         return false;
     }
-    let before = messages.errors();
     write_files(paths, &data.config, true, messages);
     if !runcmd.is_empty() || data.script.is_some() {
         if !engine::wait(&paths.engine_socket, engine_limit) {

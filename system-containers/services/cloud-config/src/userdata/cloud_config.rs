@@ -3,6 +3,7 @@
 use super::commands::{self, Command};
 use super::files::{self, WriteFile};
 use super::mounts::{self, Mount};
+use super::services::{self, AddedService};
 use super::users::{self, User};
 use super::{hints, names};
 use crate::document::{Fields, yaml};
@@ -26,6 +27,8 @@ pub struct CloudConfig {
     pub bootcmd: Option<Vec<Command>>,
     /// `mounts`.
     pub mounts: Option<Vec<Mount>>,
+    /// `hull: services`.
+    pub services: Option<Vec<AddedService>>,
     /// `hull`, with `hostname`, `fqdn` and `timezone` of the document in it.
     pub machine: MachineConfig,
 }
@@ -46,7 +49,8 @@ impl CloudConfig {
         let mut fields = Fields::new(&root, "", messages)?;
         let mut config = Self::default();
         if let Some(node) = fields.take("hull") {
-            config.machine = machine::schema::read(node, "hull", messages).unwrap_or_default();
+            config.machine = machine::schema::read_but(node, "hull", &["services"], messages).unwrap_or_default();
+            config.services = node.get("services").map(|node| services::read(node, "hull.services", messages));
         }
         let host = "a host name: letters, digits, hyphens and dots";
         let hostname = fields.checked("hostname", names::is_host, host, messages);
@@ -77,6 +81,7 @@ impl CloudConfig {
             runcmd: self.runcmd.or(lower.runcmd),
             bootcmd: self.bootcmd.or(lower.bootcmd),
             mounts: self.mounts.or(lower.mounts),
+            services: self.services.or(lower.services),
             machine: lower.machine.overlaid_with(self.machine),
         }
     }

@@ -8,6 +8,7 @@
 //! | [`files`] | write_files |
 //! | [`mounts`] | mounts |
 //! | [`commands`] | runcmd, bootcmd |
+//! | [`services`] | hull: services |
 //! | [`hints`] | everything else: what to do instead |
 
 pub mod cloud_config;
@@ -17,6 +18,7 @@ pub mod format;
 pub mod hints;
 pub mod mounts;
 pub mod names;
+pub mod services;
 pub mod users;
 
 pub use cloud_config::CloudConfig;

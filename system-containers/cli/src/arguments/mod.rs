@@ -1,5 +1,12 @@
 //! Command line to [`Invocation`]; pure.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`added`] | `hull service` |
 
+pub(crate) mod added;
+
+use self::added::Added;
 use crate::priority;
 use crate::when::{self, When};
 use lexopt::prelude::*;
@@ -28,6 +35,18 @@ hull: the operating system's services and power
   hull inspect --confinement [--json] SERVICE
                                           what it can reach, beside an unconfined root daemon
   hull start|stop|restart SERVICE...
+  hull service list [--json]              services of your own
+  hull service add NAME --definition FILE [IMAGE] [OPTION...]
+                                          IMAGE is a reference with its digest (default: image.reference in FILE)
+      --archive FILE                      an OCI or docker archive in its place
+      --image NAME                        a kept image in its place, see system-docker load
+      --mirror URL                        ask this server first; may be repeated
+      --user NAME --password-file FILE    for the registry
+      --yes, --disabled                   enable it without asking, or leave it disabled
+  hull service upgrade NAME [--definition FILE] [IMAGE] [OPTION...]
+                                          a new image, a new definition, or both
+  hull service enable [--yes] NAME        show what it may do, ask, and start it
+  hull service disable|remove NAME        stop it, and keep it down; remove its files too, but not its data
   hull poweroff|reboot|halt               also as commands of their own; shutdown [-r|-h|-P|-H] [now]
   hull version | help
 
@@ -55,6 +74,7 @@ pub(crate) enum Verb {
     Logs(Logs),
     Exec(Exec),
     Lifecycle { action: Lifecycle, services: Vec<String> },
+    Service(Added),
     Power(Power),
 }
 
@@ -161,6 +181,7 @@ fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexop
         "start" => lifecycle(parser, socket, Lifecycle::Start),
         "stop" => lifecycle(parser, socket, Lifecycle::Stop),
         "restart" => lifecycle(parser, socket, Lifecycle::Restart),
+        "service" => added::parse(parser, socket).map(Verb::Service),
         "poweroff" => power(parser, socket, Power::Poweroff),
         "reboot" => power(parser, socket, Power::Reboot),
         "halt" => power(parser, socket, Power::Halt),

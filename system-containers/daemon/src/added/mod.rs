@@ -1,0 +1,22 @@
+//! Services the owner adds: what is stored on the state partition, what the owner allowed, and how both change.
+//!
+//! Foreign bytes are read by the service `image-store` only; here are renames, comparisons and the owner's decisions.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`store`] | the folders on the state partition |
+//! | [`mod@load`] | enabled services as definitions, at the daemon's start |
+//! | [`mod@verify`] | whether a service is still what was added, before every start |
+//! | [`job`] | one job of `image-store` |
+//! | [`change`] | add, upgrade, enable, disable, remove |
+//! | [`images`] | images kept as archives |
+
+pub mod change;
+pub mod images;
+pub mod job;
+pub mod load;
+pub mod store;
+pub mod verify;
+
+pub use store::Store;
+pub use verify::{Damage, verify};

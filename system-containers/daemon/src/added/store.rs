@@ -1,0 +1,287 @@
+//! What is on the state partition.
+//!
+//! ```text
+//! /state/added/
+//!   installed/<name>/   a service: service.toml, origin.json, seccomp.bpf, seccomp.calls, inventory, rootfs/
+//!   staged/<name>/      a new version of it whose definition the owner has not allowed yet
+//!   enabled/<name>      digest of the definition the owner allowed
+//!   images/<id>/        an image kept as an archive: image.tar, image.json
+//!   uploads/            archives as they come from clients
+//!   incoming/           the importer's, see hull_image_store::job
+//! ```
+//!
+//! Everything appears and goes by one rename, so a power cut leaves the old or the new.
+
+use hull_image_store::job::{INCOMING, UPLOADS};
+use hull_image_store::origin::{DEFINITION_FILE, ORIGIN_FILE};
+use hull_image_store::{Digest, Origin};
+use hull_service::{Service, added};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::replace::replace_durably;
+
+const INSTALLED: &str = "installed";
+const STAGED: &str = "staged";
+const ENABLED: &str = "enabled";
+const IMAGES: &str = "images";
+
+/// The folders.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+/// A definition as it lies in the store.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Its text.
+    pub text: String,
+    /// The text's digest, which the owner allows.
+    pub digest: Digest,
+    /// What it says; the reason where that may not be.
+    pub service: Result<Service, String>,
+}
+
+impl Store {
+    /// The store in a folder that need not exist.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Folder of a service.
+    pub fn installed(&self, name: &str) -> PathBuf {
+        self.folder.join(INSTALLED).join(name)
+    }
+
+    /// Folder of a service's new version.
+    pub fn staged(&self, name: &str) -> PathBuf {
+        self.folder.join(STAGED).join(name)
+    }
+
+    /// Folder of kept images.
+    pub fn images(&self) -> PathBuf {
+        self.folder.join(IMAGES)
+    }
+
+    /// Folder of a result of the importer.
+    pub fn incoming(&self, id: &str) -> PathBuf {
+        self.folder.join(INCOMING).join(id)
+    }
+
+    /// A path below the store.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// Names of all services, sorted.
+    ///
+    /// # Errors
+    /// When the folder is there and cannot be read.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(self.folder.join(INSTALLED)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<_>>>()?;
+        names.retain(|name| added::is_name(name));
+        names.sort();
+        Ok(names)
+    }
+
+    /// The definition the owner allowed; `None` for a service that is not enabled.
+    pub fn allowed(&self, name: &str) -> Option<Digest> {
+        fs::read_to_string(self.folder.join(ENABLED).join(name)).ok()?.trim().parse().ok()
+    }
+
+    /// Remembers that the owner allows a definition.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn allow(&self, name: &str, definition: Digest) -> io::Result<()> {
+        replace_durably(&self.folder.join(ENABLED).join(name), format!("{definition}\n").as_bytes())
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forbid(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.folder.join(ENABLED).join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done.and_then(|()| sync(&self.folder.join(ENABLED))),
+        }
+    }
+
+    /// Renames a result of the importer to a place where nothing is.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn place(&self, incoming: &str, place: &Path) -> io::Result<()> {
+        let parent = place.parent().unwrap_or(&self.folder);
+        make(parent)?;
+        fs::rename(self.incoming(incoming), place)?;
+        sync(parent)
+    }
+
+    /// Puts a staged version in the installed one's place; the old one goes.
+    ///
+    /// # Errors
+    /// When they cannot be exchanged. That the old one cannot be removed is only told.
+    pub fn exchange(&self, name: &str) -> io::Result<()> {
+        let (staged, installed) = (self.staged(name), self.installed(name));
+        renameat_with(CWD, &staged, CWD, &installed, RenameFlags::EXCHANGE)?;
+        sync(&self.folder.join(INSTALLED))?;
+        if let Err(error) = self.discard(&staged) {
+            log::warn!("{}: {error}", staged.display());
+        }
+        Ok(())
+    }
+
+    /// Takes a folder away: at once out of sight, so that nothing half removed is ever found.
+    ///
+    /// # Errors
+    /// When it cannot be renamed or removed; what is absent is no error.
+    pub fn discard(&self, folder: &Path) -> io::Result<()> {
+        let parent = self.folder.join(INCOMING);
+        make(&parent)?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // The importer removes what a crash leaves there.
+        let trash = parent.join(format!("removed-{name}"));
+        remove(&trash)?;
+        match fs::rename(folder, &trash) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            renamed => renamed.and_then(|()| sync(folder.parent().unwrap_or(folder))).and_then(|()| remove(&trash)),
+        }
+    }
+
+    /// Removes what clients left that went away, and versions that no service is there for.
+    pub fn sweep(&self) {
+        if let Err(error) = remove(&self.folder.join(UPLOADS)) {
+            log::warn!("{}: {error}", self.folder.join(UPLOADS).display());
+        }
+    }
+
+    /// A new file below `uploads/` and its path below the store.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn upload(&self) -> io::Result<(File, String)> {
+        let folder = self.folder.join(UPLOADS);
+        make(&folder)?;
+        let number = crate::clock::boot_micros();
+        let path = format!("{UPLOADS}/{number}.tar");
+        Ok((File::create_new(self.folder.join(&path))?, path))
+    }
+
+    /// Bytes that may be written: what is free, less a twentieth of the file system that stays for logs and data.
+    ///
+    /// # Errors
+    /// When the file system cannot be asked.
+    pub fn available(&self) -> io::Result<u64> {
+        make(&self.folder)?;
+        let found = rustix::fs::statvfs(&self.folder)?;
+        let reserve = found.f_blocks.saturating_mul(found.f_frsize) / 20;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize).saturating_sub(reserve))
+    }
+}
+
+/// Where a service in `folder` is from.
+///
+/// # Errors
+/// When the record cannot be read or is none.
+pub fn origin(folder: &Path) -> io::Result<Origin> {
+    let file = folder.join(ORIGIN_FILE);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+    serde_json::from_slice(&fs::read(&file).map_err(named)?).map_err(|error| named(error.into()))
+}
+
+/// The definition of the service `name` in `folder`.
+///
+/// # Errors
+/// When there is none.
+pub fn definition(name: &str, folder: &Path) -> io::Result<Definition> {
+    let file = folder.join(DEFINITION_FILE);
+    let text = fs::read_to_string(&file)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+    Ok(read(name, text, &file.to_string_lossy()))
+}
+
+/// A definition's text for the service `name`; `place` is for messages.
+pub fn read(name: &str, text: String, place: &str) -> Definition {
+    let digest = Digest::of(text.as_bytes());
+    let parsed = crate::definition::load::read(name, place, &text);
+    let service = parsed.and_then(|service| match added::problems(name, &service).as_slice() {
+        [] => Ok(service),
+        problems => {
+            let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(format!("{place}: {}", list.join("; ")))
+        }
+    });
+    Definition { text, digest, service }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_change_places_and_the_old_one_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("added"));
+        assert_eq!(store.names().unwrap(), [""; 0]);
+        for (id, place) in [("1", store.installed("web")), ("2", store.staged("web"))] {
+            fs::create_dir_all(store.incoming(id)).unwrap();
+            fs::write(store.incoming(id).join("id"), id).unwrap();
+            store.place(id, &place).unwrap();
+        }
+        fs::create_dir_all(store.installed("Not-A-Name")).unwrap();
+        assert_eq!(store.names().unwrap(), ["web"]);
+        store.exchange("web").unwrap();
+        assert_eq!(fs::read_to_string(store.installed("web").join("id")).unwrap(), "2");
+        assert!(!store.staged("web").exists());
+        store.discard(&store.installed("web")).unwrap();
+        store.discard(&store.installed("web")).unwrap();
+        assert!(!store.installed("web").exists());
+        assert_eq!(fs::read_dir(folder.path().join("added/incoming")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_allowed_is_one_definition() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().into());
+        assert_eq!(store.allowed("web"), None);
+        store.allow("web", Digest::of(b"a")).unwrap();
+        assert_eq!(store.allowed("web"), Some(Digest::of(b"a")));
+        store.forbid("web").unwrap();
+        store.forbid("web").unwrap();
+        assert_eq!(store.allowed("web"), None);
+    }
+
+    #[test]
+    fn a_definition_that_asks_for_too_much_says_what() {
+        let text = "description = \"x\"\nrequired = true\n[[process]]\nname = \"a\"\ncommand = [\"/a\"]\n";
+        let found = read("web", text.into(), "web.toml");
+        let reason = found.service.unwrap_err();
+        assert!(reason.contains("web.toml: required:") && reason.contains("security.seccomp"), "{reason}");
+    }
+}
