@@ -17,7 +17,7 @@ fn boot(keys: &str) -> World {
 }
 
 fn create(world: &World, body: &Value) -> String {
-    let answer = request(&world.socket(), "POST", "/v1.44/containers/a/exec", &body.to_string()).unwrap();
+    let answer = request(&world.socket(), "POST", "/v1.44/containers/a/exec", body.to_string()).unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
     serde_json::from_str::<Value>(&answer.body).unwrap()["Id"].as_str().unwrap().to_owned()
 }
@@ -241,7 +241,7 @@ fn root_files_are_copied_in_and_out() {
         String::from_utf8(archive.into_inner().unwrap()).unwrap()
     };
     let archive = |path: &str| format!("/v1.44/containers/a/archive?path={path}");
-    let put = request(&world.socket(), "PUT", &archive("/tmp"), &tar("new", "content")).unwrap();
+    let put = request(&world.socket(), "PUT", &archive("/tmp"), tar("new", "content")).unwrap();
     assert_eq!(put.status, 200, "{}", put.body);
     let head = request(&world.socket(), "HEAD", &archive("/tmp/new"), "").unwrap();
     assert!(head.status == 200 && head.head.contains("x-docker-container-path-stat: "), "{}", head.head);
@@ -252,7 +252,7 @@ fn root_files_are_copied_in_and_out() {
     entry.read_to_string(&mut text).unwrap();
     assert_eq!((entry.path().unwrap().to_str().unwrap(), text.as_str()), ("new", "content"));
     for (path, status) in [("/", 403), ("/none", 404)] {
-        let put = request(&world.socket(), "PUT", &archive(path), &tar("new", "x")).unwrap();
+        let put = request(&world.socket(), "PUT", &archive(path), tar("new", "x")).unwrap();
         assert_eq!(put.status, status, "{path}: {}", put.body);
     }
     let export = request(&world.socket(), "GET", "/containers/a/export", "").unwrap();
