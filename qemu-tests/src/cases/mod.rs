@@ -8,18 +8,21 @@
 //! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
 //! | [`network`] | DHCP and router advertisements from a real server, static addresses, DNS |
 //! | [`system_docker`] | every verb of the docker client on the system daemon; our runtime under dockerd; a machine under pressure |
+//! | [`services`] | services the owner adds, by user data and by hand |
 //! | [`tampering`] | bits flipped in the root partition |
 
 pub mod confinement;
 pub mod docker;
 pub mod firmware;
 pub mod first_boot;
+pub mod image;
 pub mod kills;
 pub mod missing;
 pub mod network;
 pub mod pressure;
 pub mod registry;
 pub mod runtimes;
+pub mod services;
 pub mod system_docker;
 pub mod tampering;
 pub mod user_data;
@@ -31,11 +34,12 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 7] = [
+pub const SCENARIOS: [(&str, Scenario); 8] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
     ("missing", missing::run),
+    ("services", services::run),
     ("firmware", firmware::run),
     ("network", network::run),
     ("tampering", tampering::run),
