@@ -101,7 +101,7 @@ impl Blobs for Puller<'_> {
             Kind::Blob => size.unwrap_or(0),
         };
         self.take(size.unwrap_or(0))?;
-        let mut last = None;
+        let mut failed = Vec::new();
         for server in &self.servers {
             let kind = match kind {
                 Kind::Manifest => "manifests",
@@ -114,11 +114,11 @@ impl Blobs for Puller<'_> {
                     return Ok(section);
                 }
                 // The next server may have what this one lacks or forges.
-                Err(error @ (ImageError::Registry { .. } | ImageError::Refused { .. })) => last = Some(error),
+                Err(error @ (ImageError::Registry { .. } | ImageError::Refused { .. })) => failed.push(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(|| ImageError::refused(digest.to_string(), "no server to ask")))
+        Err(together(failed).unwrap_or_else(|| ImageError::refused(digest.to_string(), "no server to ask")))
     }
 }
 
@@ -274,6 +274,21 @@ enum Attempt {
     Again(String),
     /// It does not.
     Over(ImageError),
+}
+
+/// What all servers said: who looks for the reason needs that of the one that should have had it.
+fn together(mut failed: Vec<ImageError>) -> Option<ImageError> {
+    let last = failed.pop()?;
+    if failed.is_empty() {
+        return Some(last);
+    }
+    let is_away = failed.iter().chain([&last]).any(|error| matches!(error, ImageError::Registry { .. }));
+    let before: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    let reason = format!("{last}; before: {}", before.join("; "));
+    Some(match is_away {
+        true => ImageError::Registry { server: "no server had it".into(), reason },
+        false => ImageError::refused("no server had it", reason),
+    })
 }
 
 fn over(server: &str, reason: String) -> Attempt {
