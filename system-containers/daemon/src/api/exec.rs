@@ -3,7 +3,7 @@
 use super::body::{self, Answer};
 use super::dispatch::Api;
 use super::error::ApiError;
-use super::model::exec as model;
+use super::model::{ExecConfig, ExecCreated, ExecInspectResponse, ExecStartConfig, ProcessConfig};
 use super::query::Query;
 use super::stream::{PIECE, STDERR, STDOUT, Sink, Source, drain, frame, upgraded};
 use crate::lifecycle::exec::{Running, spawn};
@@ -42,11 +42,20 @@ pub struct Sessions {
 struct Session {
     service: String,
     order: u64,
-    request: model::Create,
-    user: Option<(u32, u32)>,
+    command: Command,
+    streams: Streams,
     phase: Phase,
     pid: i32,
     terminal: Option<Rc<Sink>>,
+}
+
+/// What the client is connected to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Streams {
+    input: bool,
+    output: bool,
+    errors: bool,
+    tty: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +85,8 @@ impl Sessions {
 }
 
 /// `POST /containers/{id}/exec`.
-pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answer, ApiError> {
-    if request.privileged {
+pub fn create(api: &Api, service: String, request: ExecConfig) -> Result<Answer, ApiError> {
+    if request.privileged == Some(true) {
         return Err(ApiError::bad("a process in a system container never has more privileges than the service"));
     }
     if request.cmd.as_ref().is_none_or(Vec::is_empty) {
@@ -89,17 +98,29 @@ pub fn create(api: &Api, service: String, request: model::Create) -> Result<Answ
     if api.system.with(&service, |unit| unit.record.paused) == Some(true) {
         return Err(ApiError::conflict(format!("Container {service} is paused, unpause the container before exec")));
     }
-    let user = user(request.user.as_deref().unwrap_or_default())?;
+    let streams = Streams {
+        input: request.attach_stdin == Some(true),
+        output: request.attach_stdout == Some(true),
+        errors: request.attach_stderr == Some(true),
+        tty: request.tty == Some(true),
+    };
+    let command = Command {
+        arguments: request.cmd.unwrap_or_default(),
+        environment: request.env.unwrap_or_default(),
+        working_directory: request.working_dir.filter(|folder| !folder.is_empty()),
+        user: user(request.user.as_deref().unwrap_or_default())?,
+        tty: streams.tty,
+        size: size(request.console_size.as_deref())?,
+    };
+    // Events are kept.
+    let text: String = command.arguments.join(" ").chars().take(MAX_EVENT).collect();
     let mut sessions = api.sessions.borrow_mut();
     sessions.count += 1;
     let (id, order, name) = (new_id(), sessions.count, service.clone());
-    let session = Session { service, order, request, user, phase: Phase::Created, pid: 0, terminal: None };
-    let text = session.request.cmd.clone().unwrap_or_default().join(" ");
-    // Events are kept.
-    let text: String = text.chars().take(MAX_EVENT).collect();
+    let session = Session { service, order, command, streams, phase: Phase::Created, pid: 0, terminal: None };
     sessions.insert(id.clone(), session)?;
     api.system.tell(&name, format!("exec_create: {text}"), &[("execID", id.clone())]);
-    Ok(body::json(StatusCode::CREATED, &model::Created { id }))
+    Ok(body::json(StatusCode::CREATED, &ExecCreated { id }))
 }
 
 /// `root`, `UID` or `UID:GID`; `None` is the service's own.
@@ -115,26 +136,38 @@ pub fn user(text: &str) -> Result<Option<(u32, u32)>, ApiError> {
     }
 }
 
+/// Height and width of a terminal; 0 is not known.
+fn size(sides: Option<&[usize]>) -> Result<Option<TerminalSize>, ApiError> {
+    let Some(sides) = sides else { return Ok(None) };
+    let bad = || ApiError::bad(format!("ConsoleSize {sides:?}: give height and width"));
+    let &[rows, columns] = sides else { return Err(bad()) };
+    let side = |side: usize| u16::try_from(side).map_err(|_| bad());
+    let size = TerminalSize { rows: side(rows)?, columns: side(columns)? };
+    Ok(Some(size).filter(|size| size.rows > 0 && size.columns > 0))
+}
+
 /// `GET /exec/{id}/json`.
-pub fn inspect(api: &Api, id: &str) -> Result<model::Inspect, ApiError> {
+pub fn inspect(api: &Api, id: &str) -> Result<ExecInspectResponse, ApiError> {
     let mut sessions = api.sessions.borrow_mut();
     let session = sessions.get(id)?;
-    let mut command = session.request.cmd.clone().unwrap_or_default().into_iter();
-    Ok(model::Inspect {
-        id: id.into(),
-        running: session.phase == Phase::Running,
-        exit_code: if let Phase::Ended(code) = session.phase { Some(code) } else { None },
-        process_config: model::ProcessConfig {
-            tty: session.request.tty,
-            entrypoint: command.next().unwrap_or_default(),
-            arguments: command.collect(),
-            privileged: false,
-        },
-        open_stdin: session.request.attach_stdin,
-        open_stdout: session.request.attach_stdout,
-        open_stderr: session.request.attach_stderr,
-        container_id: api.system.with(&session.service, |unit| unit.record.id.clone()).unwrap_or_default(),
-        pid: session.pid,
+    let mut command = session.command.arguments.iter().cloned();
+    Ok(ExecInspectResponse {
+        id: Some(id.into()),
+        running: Some(session.phase == Phase::Running),
+        exit_code: if let Phase::Ended(code) = session.phase { Some(code.into()) } else { None },
+        process_config: Some(ProcessConfig {
+            tty: Some(session.streams.tty),
+            entrypoint: Some(command.next().unwrap_or_default()),
+            arguments: Some(command.collect()),
+            privileged: Some(false),
+            ..ProcessConfig::default()
+        }),
+        open_stdin: Some(session.streams.input),
+        open_stdout: Some(session.streams.output),
+        open_stderr: Some(session.streams.errors),
+        container_id: Some(api.system.with(&session.service, |unit| unit.record.id.clone()).unwrap_or_default()),
+        pid: Some(session.pid.into()),
+        ..ExecInspectResponse::default()
     })
 }
 
@@ -160,32 +193,33 @@ struct Attached {
 /// `POST /exec/{id}/start`: answers 101 and hands the connection over, or runs it detached.
 pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> Result<Answer, ApiError> {
     let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-    let options: model::Start = body::read(request.into_body()).await?;
-    let (service, command, wanted) = prepare(api, id, &options)?;
-    if !options.detach && upgrade.is_none() {
+    let options: ExecStartConfig = body::read(request.into_body()).await?;
+    let detach = options.detach == Some(true);
+    let (service, command, streams) = prepare(api, id, &options)?;
+    if !detach && upgrade.is_none() {
         return Err(ApiError::bad(
             "the connection must be upgraded: send \"Connection: Upgrade\" and \"Upgrade: tcp\"",
         ));
     }
-    let launched = launch(api, &service, command, &wanted, options.detach).await;
+    let launched = launch(api, &service, command, streams, detach).await;
     if let Err(error) = &launched {
         set_phase(api, id, Phase::Ended(failure_code(error)));
     }
     let (shared, id) = (Rc::clone(api), id.to_owned());
-    let Some(upgrade) = upgrade.filter(|_| !options.detach) else {
+    let Some(upgrade) = upgrade.filter(|_| !detach) else {
         let (running, _) = launched.map_err(|error| ApiError::bad(format!("exec failed: {error}")))?;
         record(api, &id, &running, None);
         tokio::task::spawn_local(async move { finish(&shared, &id, running).await });
         return Ok(body::empty(StatusCode::OK));
     };
     if let Ok((running, attached)) = &launched {
-        record(api, &id, running, attached.input.clone().filter(|_| wanted.tty));
+        record(api, &id, running, attached.input.clone().filter(|_| streams.tty));
     }
     tokio::task::spawn_local(async move {
         let connection = upgrade.await.map(TokioIo::new);
         match (connection, launched) {
             (Ok(connection), Ok((running, attached))) => converse(&shared, &id, running, attached, connection).await,
-            (Ok(connection), Err(error)) => apologize(connection, &error, wanted.tty).await,
+            (Ok(connection), Err(error)) => apologize(connection, &error, streams.tty).await,
             (Err(error), launched) => {
                 log::debug!("exec: {error}");
                 if let Ok((running, _)) = launched {
@@ -195,15 +229,17 @@ pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> R
         }
     });
     let kind =
-        if wanted.tty { "application/vnd.docker.raw-stream" } else { "application/vnd.docker.multiplexed-stream" };
+        if streams.tty { "application/vnd.docker.raw-stream" } else { "application/vnd.docker.multiplexed-stream" };
     Ok(upgraded(kind))
 }
 
 fn record(api: &Api, id: &str, running: &Running, terminal: Option<Rc<Sink>>) {
-    let text = api.sessions.borrow_mut().get(id).ok().map(|session| {
-        let text = session.request.cmd.clone().unwrap_or_default().join(" ");
-        (session.service.clone(), format!("exec_start: {text}"))
-    });
+    let text = api
+        .sessions
+        .borrow_mut()
+        .get(id)
+        .ok()
+        .map(|session| (session.service.clone(), format!("exec_start: {}", session.command.arguments.join(" "))));
     if let Some((service, action)) = text {
         api.system.tell(&service, action, &[("execID", id.to_owned())]);
     }
@@ -232,44 +268,36 @@ async fn apologize<S: AsyncWrite + Unpin>(mut stream: S, error: &io::Error, tty:
     }
 }
 
-fn prepare(api: &Api, id: &str, options: &model::Start) -> Result<(String, Command, model::Create), ApiError> {
+fn prepare(api: &Api, id: &str, options: &ExecStartConfig) -> Result<(String, Command, Streams), ApiError> {
+    let now = size(options.console_size.as_deref())?;
     let mut sessions = api.sessions.borrow_mut();
     let session = sessions.get(id)?;
     if session.phase != Phase::Created {
         return Err(ApiError::conflict(format!("exec {id} has been started already")));
     }
     session.phase = Phase::Running;
-    let request = session.request.clone();
-    let size = options.console_size.or(request.console_size).filter(|size| size.iter().all(|side| *side > 0));
-    let command = Command {
-        arguments: request.cmd.clone().unwrap_or_default(),
-        environment: request.env.clone().unwrap_or_default(),
-        working_directory: request.working_dir.clone().filter(|folder| !folder.is_empty()),
-        user: session.user,
-        tty: request.tty,
-        size: size.map(|[rows, columns]| TerminalSize { rows, columns }),
-    };
-    Ok((session.service.clone(), command, request))
+    let command = Command { size: now.or(session.command.size), ..session.command.clone() };
+    Ok((session.service.clone(), command, session.streams))
 }
 
 async fn launch(
     api: &Rc<Api>,
     service: &str,
     command: Command,
-    wanted: &model::Create,
+    streams: Streams,
     detach: bool,
 ) -> io::Result<(Running, Attached)> {
     let null = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from);
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
-    let mut attached = Attached { input: None, outputs: Vec::new(), typed_at: wanted.tty && wanted.attach_stdin };
+    let mut attached = Attached { input: None, outputs: Vec::new(), typed_at: streams.tty && streams.input };
     let mut stdio = [null()?, null()?, null()?];
-    if !detach && !wanted.tty {
-        if wanted.attach_stdin {
+    if !detach && !streams.tty {
+        if streams.input {
             let (read_end, write_end) = pipe()?;
             stdio[0] = read_end;
             attached.input = Some(Rc::new(Sink::new(write_end)?));
         }
-        for (index, attach, stream) in [(1, wanted.attach_stdout, STDOUT), (2, wanted.attach_stderr, STDERR)] {
+        for (index, attach, stream) in [(1, streams.output, STDOUT), (2, streams.errors, STDERR)] {
             if attach {
                 let (read_end, write_end) = pipe()?;
                 stdio[index] = write_end;
@@ -391,12 +419,22 @@ mod tests {
     }
 
     #[test]
+    fn sizes_of_terminals() {
+        assert_eq!(size(None).unwrap(), None);
+        assert_eq!(size(Some(&[0, 80])).unwrap(), None);
+        assert_eq!(size(Some(&[24, 80])).unwrap(), Some(TerminalSize { rows: 24, columns: 80 }));
+        for bad in [&[][..], &[24], &[24, 80, 1], &[70_000, 80]] {
+            assert!(size(Some(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn the_oldest_ended_exec_is_forgotten() {
         let session = |order, phase| Session {
             service: "a".into(),
             order,
-            request: model::Create::default(),
-            user: None,
+            command: Command::default(),
+            streams: Streams::default(),
             phase,
             pid: 0,
             terminal: None,
