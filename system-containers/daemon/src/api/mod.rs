@@ -14,6 +14,7 @@
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
 //! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
 //! | [`stream`] | hijacked connections and multiplexed frames |
+//! | `log_feed` | log records on their way to a client, as fast as it takes them |
 
 pub mod archive;
 pub mod attach;
@@ -28,6 +29,7 @@ pub mod events;
 pub mod exec;
 pub mod hull;
 pub mod images;
+mod log_feed;
 pub mod logs;
 pub mod merged_logs;
 pub mod model;
