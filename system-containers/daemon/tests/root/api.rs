@@ -119,6 +119,8 @@ fn root_exec_streams_both_ways_and_reports_its_exit() {
             "Cmd": ["/bin/busybox", "sh", "-c", script],
         }),
     );
+    let plain = request(&world.socket(), "POST", &format!("/exec/{id}/start"), "{}").unwrap();
+    assert_eq!(plain.status, 400, "{}", plain.body);
     let mut stream = hijack(&world.socket(), &format!("/v1.44/exec/{id}/start"), "{}").unwrap();
     stream.get_mut().write_all(b"hello\n").unwrap();
     stream.get_mut().shutdown(Shutdown::Write).unwrap();

@@ -35,9 +35,6 @@ use sessions::{Phase, Session, finish, record, set_phase};
 use std::io;
 use std::rc::Rc;
 
-/// Characters of a command that an event tells.
-const MAX_EVENT: usize = 1024;
-
 /// `POST /containers/{id}/exec`.
 pub fn create(api: &Api, service: String, request: ExecConfig) -> Result<Answer, ApiError> {
     if request.privileged == Some(true) {
@@ -53,8 +50,7 @@ pub fn create(api: &Api, service: String, request: ExecConfig) -> Result<Answer,
         return Err(ApiError::conflict(format!("Container {service} is paused, unpause the container before exec")));
     }
     let (command, streams) = request::read(request)?;
-    // Events are kept.
-    let text: String = command.arguments.join(" ").chars().take(MAX_EVENT).collect();
+    let text = sessions::told(&command);
     let mut sessions = api.sessions.borrow_mut();
     sessions.count += 1;
     let (id, order, name) = (new_id(), sessions.count, service.clone());
@@ -105,12 +101,7 @@ pub async fn start(api: &Rc<Api>, id: &str, mut request: Request<Incoming>) -> R
     let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let options: ExecStartConfig = body::read(request.into_body()).await?;
     let detach = options.detach == Some(true);
-    let (service, command, streams) = prepare(api, id, &options)?;
-    if !detach && upgrade.is_none() {
-        return Err(ApiError::bad(
-            "the connection must be upgraded: send \"Connection: Upgrade\" and \"Upgrade: tcp\"",
-        ));
-    }
+    let (service, command, streams) = prepare(api, id, &options, detach || upgrade.is_some())?;
     let launched = launch(api, &service, command, streams, detach).await;
     if let Err(error) = &launched {
         set_phase(api, id, Phase::Ended(failure_code(error)));
@@ -149,12 +140,22 @@ fn failure_code(error: &io::Error) -> i32 {
     if start.is_some_and(|start| start.errno == Errno::NOENT.raw_os_error()) { 127 } else { 126 }
 }
 
-fn prepare(api: &Api, id: &str, options: &ExecStartConfig) -> Result<(String, Command, Streams), ApiError> {
+fn prepare(
+    api: &Api,
+    id: &str,
+    options: &ExecStartConfig,
+    connected: bool,
+) -> Result<(String, Command, Streams), ApiError> {
     let now = request::size(options.console_size.as_deref())?;
     let mut sessions = api.sessions.borrow_mut();
     let session = sessions.get(id)?;
     if session.phase != Phase::Created {
         return Err(ApiError::conflict(format!("exec {id} has been started already")));
+    }
+    if !connected {
+        return Err(ApiError::bad(
+            "the connection must be upgraded: send \"Connection: Upgrade\" and \"Upgrade: tcp\"",
+        ));
     }
     session.phase = Phase::Running;
     let command = Command { size: now.or(session.command.size), ..session.command.clone() };

@@ -13,6 +13,9 @@ use std::rc::Rc;
 /// Execs remembered; the oldest that has ended is forgotten first.
 const KEPT: usize = 128;
 
+/// Characters of a command that an event tells.
+const MAX_EVENT: usize = 1024;
+
 /// All execs by id.
 #[derive(Debug, Default)]
 pub struct Sessions {
@@ -59,14 +62,15 @@ impl Sessions {
     }
 }
 
+/// The command in an event: events are kept.
+pub(super) fn told(command: &Command) -> String {
+    command.arguments.join(" ").chars().take(MAX_EVENT).collect()
+}
+
 /// Its process has been made.
 pub(super) fn record(api: &Api, id: &str, running: &Running, terminal: Option<Rc<Sink>>) {
-    let text = api
-        .sessions
-        .borrow_mut()
-        .get(id)
-        .ok()
-        .map(|session| (session.service.clone(), format!("exec_start: {}", session.command.arguments.join(" "))));
+    let of = |session: &mut Session| (session.service.clone(), format!("exec_start: {}", told(&session.command)));
+    let text = api.sessions.borrow_mut().get(id).ok().map(of);
     if let Some((service, action)) = text {
         api.system.tell(&service, action, &[("execID", id.to_owned())]);
     }
@@ -105,6 +109,13 @@ pub(super) fn set_phase(api: &Api, id: &str, phase: Phase) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_tells_the_beginning_of_a_long_command() {
+        let command = Command { arguments: vec!["echo".into(), "x".repeat(5000)], ..Command::default() };
+        let text = told(&command);
+        assert!(text.starts_with("echo xx") && text.len() == MAX_EVENT);
+    }
 
     #[test]
     fn the_oldest_ended_exec_is_forgotten() {
