@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Read of `spec`: `process`, `root.readonly`, `hostname`, `domainname`, `mounts` (no others are made), the hooks
 /// `createContainer` and `startContainer`, and of `linux` all but `resources`, `seccomp` and `cgroupsPath`, whose results
-/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`](crate::Step::Specification).
+/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`].
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// The container's name, for hooks.
