@@ -1,7 +1,7 @@
 //! A request to the daemon: `METHOD path?query`, a line break, and the body.
 #![no_main]
 
-use hull_daemon::api::model::exec::{Create, Start};
+use hull_daemon::api::model::{ExecConfig, ExecStartConfig};
 use hull_daemon::api::query::{Filters, Query};
 use hull_daemon::api::route::Route;
 use hull_daemon::api::{Scope, body, exec, hull, logs};
@@ -24,11 +24,11 @@ fuzz_target!(|data: &[u8]| {
         Route::Logs(_) => drop(logs::read_query(&query)),
         Route::Change(..) => drop((query.number::<u32>("t"), query.get("signal"))),
         Route::ExecCreate(_) => {
-            if let Ok(request) = body::parse::<Create>(content) {
+            if let Ok(request) = body::parse::<ExecConfig>(content) {
                 drop(request.user.as_deref().map(exec::user));
             }
         }
-        Route::ExecStart(_) => drop(body::parse::<Start>(content)),
+        Route::ExecStart(_) => drop(body::parse::<ExecStartConfig>(content)),
         Route::ExecResize(_) => drop((query.number::<u16>("h"), query.number::<u16>("w"))),
         route @ Route::Power => {
             assert!(route.allowed(Scope::Power));

@@ -1,7 +1,6 @@
 //! The machine's name: rendered by cloud-config, set on the host and in every container's UTS namespace.
 
-use rustix::fd::AsFd;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::fd::BorrowedFd;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use std::io;
 use std::path::Path;
@@ -27,11 +26,10 @@ pub fn set_host(name: &str) -> io::Result<()> {
     Ok(rustix::system::sethostname(name.as_bytes())?)
 }
 
-/// Sets the name in the UTS namespace of a container. The calling thread stays in that namespace: call it on one that
+/// Sets the name in the UTS namespace of a container, by a pidfd of its first process. The calling thread stays in that namespace: call it on one that
 /// ends afterwards.
-pub fn set_container(init: Pid, name: &str) -> io::Result<()> {
-    let process = rustix::process::pidfd_open(init, PidfdFlags::empty())?;
-    move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME)?;
+pub fn set_container(init: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    move_into_thread_name_spaces(init, ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME)?;
     set_host(name)
 }
 

@@ -41,7 +41,8 @@ impl Paths {
     /// services where the system image has none of the name.
     pub fn definition(&self, service: &str) -> PathBuf {
         let own = self.definitions().join(service);
-        if own.exists() { own } else { self.added().join("installed").join(service) }
+        let added = self.added().join("installed").join(service);
+        if !own.exists() && added.exists() { added } else { own }
     }
 
     /// Everything about services the owner added.

@@ -23,7 +23,7 @@ use crate::plan;
 use oci_spec::runtime::{Process, Spec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Read of `spec`: `process`, `root.readonly`, `hostname`, `domainname`, `mounts` (no others are made), the hooks
 /// `createContainer` and `startContainer`, and of `linux` all but `resources`, `seccomp` and `cgroupsPath`, whose results
-/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`](crate::Step::Specification).
+/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`].
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// The container's name, for hooks.
@@ -134,13 +134,15 @@ pub fn exec(
     seccomp: Option<&Path>,
     stdio: Stdio<'_>,
 ) -> Result<Started, StartError> {
-    let init = init.as_raw_nonzero().get();
-    let plan = plan::of_process(init, cgroup.to_owned(), seccomp.map(Path::to_owned), process)?;
+    let number = init.as_raw_nonzero().get();
+    let init = pidfd_open(init, PidfdFlags::empty())
+        .map_err(|errno| StartError::at(Step::JoinNamespaces, format!("/proc/{number}"), errno))?;
+    let plan = plan::of_process(number, cgroup.to_owned(), seccomp.map(Path::to_owned), process)?;
     let own = |stream: BorrowedFd<'_>| stream.try_clone_to_owned();
     let streams =
         || -> std::io::Result<[OwnedFd; 3]> { Ok([own(stdio.stdin)?, own(stdio.stdout)?, own(stdio.stderr)?]) };
     let streams = streams().map_err(|error| StartError::of(Step::Streams, container::of_io(&error)))?;
-    container::exec(&plan, streams)?.into_started()
+    container::exec(&plan, &init, streams)?.into_started()
 }
 
 /// Sends a terminal's master over a connected socket, as the specification's users expect it.

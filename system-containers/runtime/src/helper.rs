@@ -3,7 +3,7 @@
 //!
 //! | direction | over the helper's stdin, a stream socket | with descriptors |
 //! |---|---|---|
-//! | caller → helper | a request as JSON | the three standard streams, then those for numbers 3 and up |
+//! | caller → helper | a request as JSON | the three standard streams, then those for numbers 3 and up, or a pidfd of the container |
 //! | helper → caller | an answer as JSON | pidfd, then terminal master if any |
 //!
 //! The helper ends after its answer; the process it made is then adopted by the machine's PID 1.
@@ -145,10 +145,15 @@ fn take_name() {
 fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
     hull_sys::clone::close_on_exec_from(3)?;
     let (bytes, fds) = channel::receive(socket)?;
-    let (streams, descriptors) = lay_out(fds)?;
     let answer = match serde_json::from_slice(&bytes)? {
-        Request::Start(plan) => container::start(&plan, streams, &descriptors),
-        Request::Exec(plan) => container::exec(&plan, streams),
+        Request::Start(plan) => {
+            let (streams, descriptors) = lay_out(fds)?;
+            container::start(&plan, streams, &descriptors)
+        }
+        Request::Exec(plan) => {
+            let [stdin, stdout, stderr, init] = fds.try_into().map_err(|_| Errno::PROTO)?;
+            container::exec(&plan, &init, [stdin, stdout, stderr])
+        }
     };
     let (answer, fds): (Answer, Vec<OwnedFd>) = match answer {
         Ok(made) => (Ok(made.pid), std::iter::once(made.pidfd).chain(made.terminal).collect()),

@@ -156,11 +156,12 @@ pub fn start_with(
     helper::call(helper_exe, &Request::Start(Box::new(plan::of_launch(launch)?)), stdio, descriptors)
 }
 
-/// Starts a process in a running container; otherwise like [`start`].
+/// Starts a process in a running container; otherwise like [`start`]. `init` is a pidfd of [`Exec::init`], whose number may
+/// be another process's by now.
 ///
 /// # Errors
 /// The failed step with path and errno; [`Step::JoinNamespaces`](crate::Step::JoinNamespaces) with `ESRCH` when the
 /// container has ended.
-pub fn exec(helper_exe: &Path, exec: &Exec, stdio: Stdio<'_>) -> Result<Started, StartError> {
-    helper::call(helper_exe, &Request::Exec(Box::new(plan::of_exec(exec)?)), stdio, &[])
+pub fn exec(helper_exe: &Path, exec: &Exec, init: BorrowedFd<'_>, stdio: Stdio<'_>) -> Result<Started, StartError> {
+    helper::call(helper_exe, &Request::Exec(Box::new(plan::of_exec(exec)?)), stdio, &[init])
 }

@@ -4,7 +4,7 @@ use super::body::Answer;
 use super::error::ApiError;
 use super::query::Query;
 use super::stream::{STDOUT, drain, frame, upgraded};
-use super::{containers, logs};
+use super::{containers, log_feed, logs};
 use crate::lifecycle::System;
 use crate::log_store::reader::Query as LogQuery;
 use hyper::Request;
@@ -14,10 +14,7 @@ use hyper_util::rt::TokioIo;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
 
-/// Batches of lines that wait for a slow client.
-const QUEUE: usize = 4;
 /// How often a quiet connection is tried, so that one whose client has gone is given up.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
@@ -37,7 +34,7 @@ pub fn attach(
     }
     let upgrade = hyper::upgrade::on(&mut request);
     let wanted = LogQuery { tail: (!query.flag("logs")).then_some(0), stdout, stderr, ..LogQuery::default() };
-    let (pieces, mut batches) = mpsc::channel(QUEUE);
+    let (pieces, mut batches) = log_feed::channel();
     let follow = query.flag("stream");
     let (system, folder) = (Rc::clone(system), system.logs.folder(&name));
     tokio::task::spawn_local(async move {

@@ -3,7 +3,7 @@
 use super::body::{self, Answer};
 use super::describe;
 use super::error::ApiError;
-use super::model::container as model;
+use super::model::{ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as State};
 use super::query::{Filters, Query};
 use super::route::Verb;
 use crate::definition::load::nix_signal;
@@ -30,25 +30,24 @@ pub fn find(system: &System, id: &str) -> Result<String, ApiError> {
 }
 
 /// `GET /containers/json`.
-pub fn list(system: &System, query: &Query) -> Result<Vec<model::Summary>, ApiError> {
+pub fn list(system: &System, query: &Query) -> Result<Vec<ContainerSummary>, ApiError> {
     let filters = Filters::parse(query, &["name", "id", "status", "health"])?;
     let all = query.flag("all") || query.flag("a") || filters.has("status");
     let units = system.units.borrow();
-    let summaries = units.iter().map(|(name, unit)| (describe::summary(system, name, unit), unit.health)).filter(
-        |(summary, health)| {
-            (all || matches!(summary.state.as_str(), "running" | "paused" | "restarting"))
-                && filters.pass("name", |value| summary.names[0].contains(value))
-                && filters.pass("id", |value| summary.id.starts_with(value))
-                && filters.pass("status", |value| summary.state == value)
-                && filters.pass("health", |value| health.word() == value)
-        },
-    );
+    let wanted = units.iter().filter(|(name, unit)| {
+        let state = describe::state(unit);
+        (all || matches!(state, State::RUNNING | State::PAUSED | State::RESTARTING))
+            && filters.pass("name", |value| format!("/{name}").contains(value))
+            && filters.pass("id", |value| unit.record.id.starts_with(value))
+            && filters.pass("status", |value| state.as_ref() == value)
+            && filters.pass("health", |value| unit.health.word() == value)
+    });
     let limit = query.number::<usize>("limit")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    Ok(summaries.map(|(summary, _)| summary).take(limit).collect())
+    Ok(wanted.take(limit).map(|(name, unit)| describe::summary(system, name, unit)).collect())
 }
 
 /// `GET /containers/{id}/json`.
-pub fn inspect(system: &System, id: &str) -> Result<model::Inspect, ApiError> {
+pub fn inspect(system: &System, id: &str) -> Result<ContainerInspectResponse, ApiError> {
     let name = find(system, id)?;
     let units = system.units.borrow();
     let unit = units.get(&name).ok_or_else(|| ApiError::missing(format!("No such container: {id}")))?;

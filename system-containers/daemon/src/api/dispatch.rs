@@ -3,7 +3,7 @@
 use super::body::{self, Answer};
 use super::error::ApiError;
 use super::exec::Sessions;
-use super::model::engine::Volumes;
+use super::model::FilesystemChange;
 use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
@@ -75,7 +75,7 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::Wait(id) => wait::wait(system, &id, &query),
         Route::Attach(id) => attach::attach(system, &id, &query, request),
         // Nothing in a read-only root can have changed.
-        Route::Changes(id) => containers::find(system, &id).map(|_| body::json(ok, &[(); 0])),
+        Route::Changes(id) => containers::find(system, &id).map(|_| body::json(ok, &Vec::<FilesystemChange>::new())),
         Route::Export(id) => archive::export(system, &id),
         Route::ArchiveStat(id) => archive::stat(system, &id, &query).await,
         Route::ArchiveGet(id) => archive::get(system, &id, &query).await,
@@ -85,7 +85,7 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::ImageHistory(name) => Ok(body::json(ok, &images::history(system, &name).await?)),
         Route::DiskUsage => Ok(body::json(ok, &images::disk_usage(system).await?)),
         Route::Events => events::events(system, &query),
-        Route::Volumes => Ok(body::json(ok, &Volumes::default())),
+        Route::Volumes => Ok(body::json(ok, &engine::volumes())),
         Route::ExecCreate(id) => {
             let id = containers::find(system, &id)?;
             exec::create(api, id, body::read(request.into_body()).await?)

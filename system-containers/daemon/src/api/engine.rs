@@ -1,7 +1,10 @@
-//! `/_ping`, `/version`, `/info`.
+//! `/_ping`, `/version`, `/info`, `/volumes`.
 
 use super::body::{self, Answer, Body};
-use super::model::engine::{Component, Info, Platform, Version};
+use super::model::{
+    SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemVersion, SystemVersionComponents,
+    SystemVersionPlatform, VolumeListResponse, int64,
+};
 use super::route::{API_VERSION, MIN_API_VERSION};
 use crate::clock::WallTime;
 use crate::lifecycle::System;
@@ -20,50 +23,63 @@ pub fn ping() -> Answer {
 }
 
 /// `GET /version`.
-pub fn version(system: &System) -> Version {
-    let daemon = env!("CARGO_PKG_VERSION").to_owned();
-    Version {
-        platform: Platform { name: "Hull" },
-        components: vec![Component { name: "system-daemon", version: daemon }],
-        version: os_version(system),
-        api_version: API_VERSION,
-        min_api_version: MIN_API_VERSION,
-        os: "linux",
-        arch: ARCHITECTURE,
-        kernel_version: kernel(),
+pub fn version(system: &System) -> SystemVersion {
+    let daemon = SystemVersionComponents {
+        name: "system-daemon".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        ..Default::default()
+    };
+    SystemVersion {
+        platform: Some(SystemVersionPlatform { name: "Hull".into() }),
+        components: Some(vec![daemon]),
+        version: Some(os_version(system)),
+        api_version: Some(API_VERSION.into()),
+        min_api_version: Some(MIN_API_VERSION.into()),
+        os: Some("linux".into()),
+        arch: Some(ARCHITECTURE.into()),
+        kernel_version: Some(kernel()),
+        ..Default::default()
     }
 }
 
 /// `GET /info`.
-pub fn info(system: &System) -> Info {
+pub fn info(system: &System) -> SystemInfo {
     let units = system.units.borrow();
     let running = units.values().filter(|unit| unit.init().is_some()).count();
     let version = os_version(system);
-    Info {
-        id: system.boot_report.root_hash.clone(),
-        containers: units.len(),
-        containers_running: running,
-        containers_paused: units.values().filter(|unit| unit.record.paused).count(),
-        containers_stopped: units.len() - running,
-        images: units.len(),
-        driver: "erofs",
-        logging_driver: "json-file",
-        cgroup_driver: "none",
-        cgroup_version: "2",
-        kernel_version: kernel(),
-        operating_system: format!("Hull {version}"),
-        os_version: version.clone(),
-        os_type: "linux",
-        architecture: rustix::system::uname().machine().to_string_lossy().into_owned(),
-        cpus: std::thread::available_parallelism().map_or(1, usize::from),
-        mem_total: facts::memory(),
-        name: system.hostname.borrow().clone(),
-        server_version: version,
-        warnings: Vec::new(),
-        docker_root_dir: "/state",
-        system_time: WallTime::now().rfc3339(),
-        security_options: vec!["name=seccomp,profile=per-service", "name=cgroupns", "name=no-new-privileges"],
+    let security = ["name=seccomp,profile=per-service", "name=cgroupns", "name=no-new-privileges"];
+    SystemInfo {
+        // Of the image, for want of one of the machine.
+        id: Some(system.boot_report.root_hash.clone()),
+        containers: Some(int64(units.len())),
+        containers_running: Some(int64(running)),
+        containers_paused: Some(int64(units.values().filter(|unit| unit.record.paused).count())),
+        containers_stopped: Some(int64(units.len() - running)),
+        images: Some(int64(units.len())),
+        driver: Some("erofs".into()),
+        logging_driver: Some("json-file".into()),
+        cgroup_driver: Some(SystemInfoCgroupDriverEnum::NONE),
+        cgroup_version: Some(SystemInfoCgroupVersionEnum::_2),
+        kernel_version: Some(kernel()),
+        operating_system: Some(format!("Hull {version}")),
+        os_version: Some(version.clone()),
+        os_type: Some("linux".into()),
+        architecture: Some(rustix::system::uname().machine().to_string_lossy().into_owned()),
+        ncpu: Some(std::thread::available_parallelism().map_or(1, |cpus| int64(cpus.get()))),
+        mem_total: Some(int64(facts::memory())),
+        name: Some(system.hostname.borrow().clone()),
+        server_version: Some(version),
+        warnings: Some(Vec::new()),
+        docker_root_dir: Some("/state".into()),
+        system_time: Some(WallTime::now().rfc3339()),
+        security_options: Some(security.map(str::to_owned).into()),
+        ..Default::default()
     }
+}
+
+/// `GET /volumes`: none; services keep their data where their definitions say.
+pub fn volumes() -> VolumeListResponse {
+    VolumeListResponse { volumes: Some(Vec::new()), warnings: Some(Vec::new()) }
 }
 
 fn os_version(system: &System) -> String {

@@ -1,9 +1,9 @@
 //! Errors in Docker's shape: a status and `{"message": …}`.
 
 use super::body::{self, Answer};
+use super::model::ErrorResponse;
 use crate::added::change::ChangeError;
 use hyper::StatusCode;
-use serde::Serialize;
 
 /// What a client did wrong, or what could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,11 +13,6 @@ pub struct ApiError {
     pub status: StatusCode,
     /// For people.
     pub message: String,
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    message: &'a str,
 }
 
 impl ApiError {
@@ -57,7 +52,7 @@ impl ApiError {
 
     /// The answer.
     pub fn answer(&self) -> Answer {
-        body::json(self.status, &ErrorBody { message: &self.message })
+        body::json(self.status, &ErrorResponse { message: self.message.clone() })
     }
 }
 

@@ -3,13 +3,14 @@
 use super::body::{self, Answer, Body};
 use super::describe;
 use super::error::ApiError;
-use super::model::event::{Actor, Event};
+use super::model::{Event, EventActor, EventMessage, EventMessageScopeEnum, EventMessageTypeEnum};
 use super::query::{Filters, Query};
 use crate::clock::WallTime;
 use crate::lifecycle::System;
 use crate::lifecycle::events::Happening;
 use hyper::StatusCode;
 use hyper::body::Bytes;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -70,23 +71,30 @@ fn wanted(filters: &Filters, happening: &Happening) -> bool {
 /// One event is one line.
 fn encode(system: &System, happening: &Happening) -> Bytes {
     let image = describe::image(system, &happening.service);
-    let mut attributes = happening.attributes.clone();
+    let mut attributes: HashMap<_, _> = happening.attributes.clone().into_iter().collect();
     attributes.insert("image".into(), image.clone());
     attributes.insert("name".into(), happening.service.clone());
     let event = Event {
         status: happening.action.clone(),
         id: happening.id.clone(),
         from: image,
-        kind: "container",
-        action: happening.action.clone(),
-        actor: Actor { id: happening.id.clone(), attributes },
-        scope: "local",
-        time: happening.time.seconds,
-        time_nano: happening.time.seconds.saturating_mul(1_000_000_000) + i64::from(happening.time.nanoseconds),
+        message: EventMessage {
+            typ: Some(EventMessageTypeEnum::CONTAINER),
+            action: Some(happening.action.clone()),
+            actor: Some(EventActor { id: Some(happening.id.clone()), attributes: Some(attributes) }),
+            scope: Some(EventMessageScopeEnum::LOCAL),
+            time: Some(happening.time.seconds),
+            time_nano: Some(nanoseconds(happening.time)),
+        },
     };
     let mut bytes = serde_json::to_vec(&event).unwrap_or_default();
     bytes.push(b'\n');
     bytes.into()
+}
+
+/// Since 1970.
+fn nanoseconds(time: WallTime) -> i64 {
+    time.seconds.saturating_mul(1_000_000_000).saturating_add(time.nanoseconds.into())
 }
 
 #[cfg(test)]

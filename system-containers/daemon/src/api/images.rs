@@ -3,8 +3,9 @@
 use super::containers;
 use super::describe;
 use super::error::ApiError;
-use super::model::image as model;
+use super::model::{self, int64};
 use super::query::{Filters, Query};
+use crate::added;
 use crate::added::images::{Image, all};
 use crate::blocking::blocking;
 use crate::lifecycle::System;
@@ -22,7 +23,7 @@ struct Sizes {
 }
 
 /// `GET /images/json`.
-pub async fn list(system: &Rc<System>, query: &Query) -> Result<Vec<model::Summary>, ApiError> {
+pub async fn list(system: &Rc<System>, query: &Query) -> Result<Vec<model::ImageSummary>, ApiError> {
     let filters = Filters::parse(query, &["reference"])?;
     let sizes = sizes(system).await?;
     let mut images = summaries(system, &sizes);
@@ -36,32 +37,70 @@ pub async fn list(system: &Rc<System>, query: &Query) -> Result<Vec<model::Summa
 }
 
 /// `GET /images/{name}/json`.
-pub async fn inspect(system: &Rc<System>, name: &str) -> Result<model::Inspect, ApiError> {
-    let (service, image) = find(system, name).await?;
+pub async fn inspect(system: &Rc<System>, name: &str) -> Result<model::ImageInspect, ApiError> {
+    let (service, image) = match (find(system, name).await, added::images::find(&system.store, name)) {
+        (Err(_), Ok(image)) => return Ok(inspect_kept(kept(image))),
+        (found, _) => found?,
+    };
     let units = system.units.borrow();
     let definition = units.get(&service).and_then(|unit| unit.definition.as_ref());
-    Ok(model::Inspect {
-        id: image.id,
-        repo_tags: image.repo_tags,
-        repo_digests: [],
-        parent: "",
-        comment: definition.map(|definition| definition.description.clone()).unwrap_or_default(),
-        created: crate::clock::WallTime { seconds: image.created, nanoseconds: 0 }.rfc3339(),
-        architecture: super::engine::ARCHITECTURE,
-        os: "linux",
-        size: image.size,
-        config: describe::config(system, &service, definition),
-        root_fs: model::RootFs { kind: "layers", layers: [] },
+    Ok(model::ImageInspect {
+        id: Some(image.id),
+        repo_tags: Some(image.repo_tags),
+        repo_digests: Some(Vec::new()),
+        parent: Some(String::new()),
+        comment: Some(definition.map(|definition| definition.description.clone()).unwrap_or_default()),
+        created: Some(crate::clock::WallTime { seconds: image.created, nanoseconds: 0 }.rfc3339()),
+        architecture: Some(super::engine::ARCHITECTURE.into()),
+        os: Some("linux".into()),
+        size: Some(image.size),
+        config: Some(config(describe::config(system, &service, definition))),
+        // It has no layers.
+        root_fs: Some(model::ImageInspectRootFs { typ: "layers".into(), layers: Some(Vec::new()) }),
+        ..Default::default()
     })
 }
 
+/// An image that no service is made of yet.
+fn inspect_kept(image: model::ImageSummary) -> model::ImageInspect {
+    model::ImageInspect {
+        id: Some(image.id),
+        repo_tags: Some(image.repo_tags),
+        repo_digests: Some(Vec::new()),
+        created: Some(crate::clock::WallTime { seconds: image.created, nanoseconds: 0 }.rfc3339()),
+        architecture: Some(super::engine::ARCHITECTURE.into()),
+        os: Some("linux".into()),
+        size: Some(image.size),
+        comment: Some("kept for services to be added from".into()),
+        ..Default::default()
+    }
+}
+
+/// What containers of the image are, in the same words once more.
+fn config(container: model::ContainerConfig) -> model::ImageConfig {
+    model::ImageConfig {
+        hostname: container.hostname,
+        user: container.user,
+        tty: container.tty,
+        open_stdin: container.open_stdin,
+        env: container.env,
+        cmd: container.cmd,
+        image: container.image,
+        working_dir: container.working_dir,
+        labels: container.labels,
+        stop_signal: container.stop_signal,
+        stop_timeout: container.stop_timeout,
+        ..Default::default()
+    }
+}
+
 /// `GET /images/{name}/history`.
-pub async fn history(system: &Rc<System>, name: &str) -> Result<Vec<model::History>, ApiError> {
+pub async fn history(system: &Rc<System>, name: &str) -> Result<Vec<model::HistoryResponseItem>, ApiError> {
     let (_, image) = find(system, name).await?;
-    Ok(vec![model::History {
+    Ok(vec![model::HistoryResponseItem {
         id: image.id,
         created: image.created,
-        created_by: "part of the verified system image",
+        created_by: "part of the verified system image".into(),
         tags: image.repo_tags,
         size: image.size,
         comment: image.labels.get("hull.description").cloned().unwrap_or_default(),
@@ -69,30 +108,27 @@ pub async fn history(system: &Rc<System>, name: &str) -> Result<Vec<model::Histo
 }
 
 /// `GET /system/df`.
-pub async fn disk_usage(system: &Rc<System>) -> Result<model::DiskUsage, ApiError> {
+pub async fn disk_usage(system: &Rc<System>) -> Result<model::SystemDataUsageResponse, ApiError> {
     let sizes = sizes(system).await?;
-    Ok(model::DiskUsage {
-        layers_size: sizes.all,
-        images: summaries(system, &sizes),
-        containers: containers::list(system, &Query::parse("all=1"))?,
-        volumes: [],
-        build_cache: [],
+    Ok(model::SystemDataUsageResponse {
+        layers_size: Some(int64(sizes.all)),
+        images: Some(summaries(system, &sizes)),
+        containers: Some(containers::list(system, &Query::parse("all=1"))?),
+        volumes: Some(Vec::new()),
+        build_cache: Some(Vec::new()),
     })
 }
 
 /// A kept image.
-fn kept(image: Image) -> model::Summary {
+fn kept(image: Image) -> model::ImageSummary {
     let stored = image.stored;
-    model::Summary {
+    model::ImageSummary {
         id: stored.id.to_string(),
-        parent_id: "",
         repo_tags: stored.names,
-        repo_digests: [],
         created: image.kept,
-        size: stored.bytes,
+        size: int64(stored.bytes),
         shared_size: 0,
-        labels: BTreeMap::new(),
-        containers: 0,
+        ..Default::default()
     }
 }
 
@@ -102,10 +138,10 @@ pub async fn is_of_a_service(system: &Rc<System>, name: &str) -> bool {
 }
 
 /// By `hull/<service>`, with or without the tag, or by (the beginning of) an id.
-async fn find(system: &Rc<System>, name: &str) -> Result<(String, model::Summary), ApiError> {
+async fn find(system: &Rc<System>, name: &str) -> Result<(String, model::ImageSummary), ApiError> {
     let sizes = sizes(system).await?;
     let digits = name.strip_prefix("sha256:").unwrap_or(name);
-    let matches = |image: &model::Summary| {
+    let matches = |image: &model::ImageSummary| {
         let tag = &image.repo_tags[0];
         tag == name || tag.split(':').next() == Some(name) || (digits.len() >= 4 && image.id[7..].starts_with(digits))
     };
@@ -119,20 +155,24 @@ async fn find(system: &Rc<System>, name: &str) -> Result<(String, model::Summary
 }
 
 /// In the order of the services' names.
-fn summaries(system: &System, sizes: &Sizes) -> Vec<model::Summary> {
+fn summaries(system: &System, sizes: &Sizes) -> Vec<model::ImageSummary> {
     let units = system.units.borrow();
     let summary = |(name, unit): (&String, &crate::lifecycle::Unit)| {
         let (size, shared_size) = sizes.services.get(name).copied().unwrap_or_default();
-        model::Summary {
+        model::ImageSummary {
             id: describe::image_id(system, name),
-            parent_id: "",
+            parent_id: String::new(),
             repo_tags: vec![describe::image(system, name)],
-            repo_digests: [],
+            // It comes from no registry.
+            repo_digests: Vec::new(),
             created: made(&system.paths.definition(name)),
-            size,
-            shared_size,
+            // Files it shares with other services included.
+            size: int64(size),
+            shared_size: int64(shared_size),
             labels: describe::labels(unit.definition.as_ref(), name),
+            // The service.
             containers: 1,
+            ..Default::default()
         }
     };
     units.iter().map(summary).collect()

@@ -3,6 +3,7 @@
 use super::body::{self, Answer, Body};
 use super::containers;
 use super::error::ApiError;
+use super::log_feed::{self, Records};
 use super::query::Query;
 use super::stream::{STDERR, STDOUT, frame};
 use crate::blocking::blocking;
@@ -16,16 +17,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use tokio::sync::mpsc;
 
-/// Records read at once.
-const BATCH: usize = 256;
-/// Batches that wait for a slow client.
-const QUEUE: usize = 4;
-
 /// Streams records; with `follow` until the service is down or the client is gone.
 pub fn logs(system: &Rc<System>, id: &str, query: &Query) -> Result<Answer, ApiError> {
     let name = containers::find(system, id)?;
     let wanted = read_query(query)?;
-    let (pieces, body) = mpsc::channel(QUEUE);
+    let (pieces, body) = log_feed::channel();
     let (follow, timestamps) = (query.flag("follow"), query.flag("timestamps"));
     let system = Rc::clone(system);
     tokio::task::spawn_local(async move {
@@ -69,29 +65,16 @@ pub(super) async fn send(
 ) -> io::Result<()> {
     let mut written = system.logs.watch(name);
     let mut changed = system.changed.subscribe();
-    let mut reader = blocking("read log", move || Reader::new(folder, query)).await??;
+    let mut lines =
+        blocking("read log", move || Reader::new(folder, query).map(|reader| Lines { reader, timestamps })).await??;
     loop {
         written.mark_unchanged();
         // Asked before reading: what a service wrote before it went down is read below.
         let up = system
             .with(name, |unit| !matches!(unit.record.machine.phase, Phase::Stopped | Phase::Ended | Phase::Failed))
             .unwrap_or(false);
-        loop {
-            let (back, entries) = blocking("read log", move || {
-                let entries = reader.read(BATCH);
-                (reader, entries)
-            })
-            .await?;
-            reader = back;
-            let entries = entries?;
-            if entries.is_empty() {
-                break;
-            }
-            let bytes: Vec<u8> = entries.iter().flat_map(|entry| encode(entry, timestamps)).collect();
-            if pieces.send(bytes.into()).await.is_err() {
-                return Ok(());
-            }
-        }
+        let Some(read) = log_feed::send(lines, &pieces).await? else { return Ok(()) };
+        lines = read;
         if !follow || !up {
             return Ok(());
         }
@@ -100,6 +83,19 @@ pub(super) async fn send(
             _ = changed.changed() => {}
             () = pieces.closed() => return Ok(()),
         }
+    }
+}
+
+struct Lines {
+    reader: Reader,
+    timestamps: bool,
+}
+
+impl Records for Lines {
+    fn append_next(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(entry) = self.reader.advance()? else { return Ok(false) };
+        bytes.extend_from_slice(&encode(&entry, self.timestamps));
+        Ok(true)
     }
 }
 

@@ -14,6 +14,7 @@
 use super::body::{self, Answer, Body};
 use super::containers;
 use super::error::ApiError;
+use super::log_feed::{self, Records};
 use super::query::Query;
 use crate::blocking::blocking;
 use crate::clock::WallTime;
@@ -30,10 +31,6 @@ use std::path::Path;
 use std::rc::Rc;
 use tokio::sync::mpsc;
 
-/// Records read at once.
-const BATCH: usize = 256;
-/// Batches that wait for a slow client.
-const QUEUE: usize = 4;
 /// Least severe priority.
 const DEBUG: u8 = 7;
 
@@ -59,7 +56,7 @@ pub fn logs(system: &Rc<System>, query: &Query) -> Result<Answer, ApiError> {
             (name, LogQuery { since, ..wanted })
         })
         .collect();
-    let (pieces, body) = mpsc::channel(QUEUE);
+    let (pieces, body) = log_feed::channel();
     let (system, follow) = (Rc::clone(system), query.flag("follow"));
     tokio::task::spawn_local(async move {
         if let Err(error) = send(&system, services, follow, pieces).await {
@@ -135,21 +132,8 @@ async fn send(
     let mut merge = blocking("read logs", move || Merge::new(&folder, services)).await??;
     loop {
         written.mark_unchanged();
-        loop {
-            let (back, found) = blocking("read logs", move || {
-                let found = merge.read(BATCH);
-                (merge, found)
-            })
-            .await?;
-            merge = back;
-            let found = found?;
-            if found.is_empty() {
-                break;
-            }
-            if pieces.send(found.iter().flat_map(encode).collect::<Vec<u8>>().into()).await.is_err() {
-                return Ok(());
-            }
-        }
+        let Some(read) = log_feed::send(merge, &pieces).await? else { return Ok(()) };
+        merge = read;
         if !follow {
             return Ok(());
         }
@@ -157,6 +141,14 @@ async fn send(
             _ = written.changed() => {}
             () = pieces.closed() => return Ok(()),
         }
+    }
+}
+
+impl Records for Merge {
+    fn append_next(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(found) = self.advance()? else { return Ok(false) };
+        bytes.extend(encode(&found));
+        Ok(true)
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`kept`] | images kept as archives: load, pull, save, tag, remove |
 //! | [`progress`] | answers that say what is being done |
 //! | [`stream`] | hijacked connections and multiplexed frames |
+//! | `log_feed` | log records on their way to a client, as fast as it takes them |
 
 pub mod archive;
 pub mod attach;
@@ -32,6 +33,7 @@ pub mod exec;
 pub mod hull;
 pub mod images;
 pub mod kept;
+mod log_feed;
 pub mod logs;
 pub mod merged_logs;
 pub mod model;

@@ -2,7 +2,7 @@
 
 use super::containers;
 use super::error::ApiError;
-use super::model::container::Top;
+use super::model::ContainerTopResponse;
 use super::query::Query;
 use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
@@ -18,7 +18,7 @@ const TICKS: u64 = 100;
 const DAY: i64 = 86_400;
 
 /// Everything in the service's cgroup, by process id.
-pub async fn top(system: &System, id: &str, query: &Query) -> Result<Top, ApiError> {
+pub async fn top(system: &System, id: &str, query: &Query) -> Result<ContainerTopResponse, ApiError> {
     let name = containers::find(system, id)?;
     if !matches!(query.get("ps_args"), None | Some("-ef")) {
         return Err(ApiError::unsupported("a format of top other than -ef"));
@@ -30,7 +30,10 @@ pub async fn top(system: &System, id: &str, query: &Query) -> Result<Top, ApiErr
     // On a thread: reading the command line of a process that hangs in the kernel may hang as well.
     let processes = blocking("top", move || rows(&group)).await.and_then(|rows| rows);
     let processes = processes.map_err(|error| ApiError::internal(error.to_string()))?;
-    Ok(Top { titles: TITLES, processes })
+    Ok(ContainerTopResponse {
+        titles: Some(TITLES.map(str::to_owned).into()),
+        processes: Some(processes.into_iter().map(Vec::from).collect()),
+    })
 }
 
 fn rows(group: &Path) -> io::Result<Vec<[String; 8]>> {

@@ -3,7 +3,7 @@
 use super::body::{self, Answer, Body};
 use super::containers;
 use super::error::ApiError;
-use super::model::container::WaitResult;
+use super::model::ContainerWaitResponse;
 use super::query::Query;
 use crate::lifecycle::machine::exit_code;
 use crate::lifecycle::{Phase, System, Unit};
@@ -30,7 +30,8 @@ pub fn wait(system: &Rc<System>, id: &str, query: &Query) -> Result<Answer, ApiE
             () = pieces.closed() => return,
         }
         let status_code = system.with(&name, |unit| exit_code(unit.record.exit_status)).unwrap_or(0);
-        let bytes = serde_json::to_vec(&WaitResult { status_code }).unwrap_or_default();
+        let ended = ContainerWaitResponse { status_code: status_code.into(), error: None };
+        let bytes = serde_json::to_vec(&ended).unwrap_or_default();
         // The client may have gone.
         pieces.send(bytes.into()).await.ok();
     });

@@ -1,5 +1,6 @@
 //! Further processes in a running container.
 
+use super::process::Init;
 use super::system::System;
 use crate::blocking::blocking;
 use crate::clock::boot_micros;
@@ -7,7 +8,7 @@ use crate::hostname;
 use crate::plan::{self, Command};
 use hull_runtime::{Started, Stdio};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use std::io;
 use std::rc::Rc;
 use tokio::sync::oneshot;
@@ -31,17 +32,18 @@ pub async fn spawn(system: &Rc<System>, name: &str, command: Command, stdio: [Ow
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("{name} is paused")));
     }
     let planned = system.with(name, |unit| {
-        let (service, init) = (unit.definition.as_ref()?, unit.init()?);
-        Some(plan::exec(name, service, &system.paths, init, command))
+        let (service, init) = (unit.definition.as_ref()?, unit.process()?);
+        Some(init.map(|init| (plan::exec(name, service, &system.paths, init.pid(), command), init)))
     });
-    let Some(Some(exec)) = planned else {
+    let Some(Some(planned)) = planned else {
         return Err(io::Error::new(io::ErrorKind::NotConnected, format!("{name} is not running")));
     };
+    let (exec, init) = planned?;
     let since = boot_micros();
     let program = system.paths.program.clone();
     let started = blocking(&format!("exec {name}"), move || {
         let [stdin, stdout, stderr] = stdio.each_ref().map(AsFd::as_fd);
-        hull_runtime::exec(&program, &exec, Stdio { stdin, stdout, stderr })
+        hull_runtime::exec(&program, &exec, init.as_fd(), Stdio { stdin, stdout, stderr })
     })
     .await?
     .map_err(io::Error::other)?;
@@ -72,13 +74,13 @@ pub async fn status(system: &Rc<System>, name: &str, command: Command) -> io::Re
 }
 
 /// Sets the host name on the host and in running containers.
-pub async fn rename(name: String, containers: Vec<Pid>) {
+pub async fn rename(name: String, containers: Vec<Init>) {
     let renamed = blocking("hostname", move || {
         let mut result = hostname::set_host(&name);
         for init in containers {
             // On a thread of its own: it does not come back from the container's namespace.
             let name = name.clone();
-            let joined = std::thread::spawn(move || hostname::set_container(init, &name)).join();
+            let joined = std::thread::spawn(move || hostname::set_container(init.as_fd(), &name)).join();
             result = result.and(joined.unwrap_or_else(|_| Err(io::Error::other("thread"))));
         }
         result

@@ -6,7 +6,7 @@
 //! | [`boot`] | from all states: starting, complete or degraded; pure |
 //! | [`order`] | who may start, who may stop next; pure |
 //! | [`record`] | what outlives the daemon: `state.json` |
-//! | [`process`] | identity of a process by pid and start time |
+//! | [`process`] | identity of a process by pidfd, over a restart by start time |
 //! | [`reaper`] | exits reported by PID 1, matched with those who wait |
 //! | [`mod@unit`] | one service: definition, machine, tasks |
 //! | [`system`] | all of them, shared by supervisor and API |

@@ -69,13 +69,13 @@ async fn until_passed(system: &Rc<System>, name: &str, probe: &Probe, last: &mut
 
 /// Tries one probe once.
 async fn ask(system: &Rc<System>, name: &str, probe: &Probe) -> io::Result<()> {
-    let init = system.with(name, |unit| unit.init()).flatten().ok_or(io::ErrorKind::NotConnected)?;
+    let init = system.with(name, |unit| unit.process()).flatten().ok_or(io::ErrorKind::NotConnected)??;
     match probe {
-        Probe::Path(path) => probe::path(init, path),
-        Probe::Unix(path) => probe::unix(init, path).await.map(drop),
+        Probe::Path(path) => probe::path(&init, path),
+        Probe::Unix(path) => probe::unix(&init, path).await.map(drop),
         Probe::Tcp(address) => probe::tcp(address).await,
         Probe::Http(text) => probe::http(text).await,
-        Probe::HttpUnix(text) => probe::http_unix(init, text).await,
+        Probe::HttpUnix(text) => probe::http_unix(&init, text).await,
         Probe::Exec(command) => run(system, name, command).await,
     }
 }

@@ -96,7 +96,7 @@ fn report(system: &Rc<System>, service: &str, phase: Phase) {
     let configured = hostname::configured(&system.paths.hostname());
     if let Some(name) = configured.filter(|name| *name != *system.hostname.borrow()) {
         system.hostname.replace(name.clone());
-        let running = system.units.borrow().values().filter_map(super::Unit::init).collect();
+        let running = system.units.borrow().values().filter_map(|unit| unit.process()?.ok()).collect();
         tokio::task::spawn_local(exec::rename(name, running));
     }
 }

@@ -4,8 +4,9 @@
 
 use super::machine::{Event, Phase};
 use super::system::System;
+use crate::blocking::blocking;
 use crate::clock::{WallTime, boot_micros};
-use crate::replace::replace;
+use crate::replace::replace_durably;
 use hull_service::Timer;
 use hull_service::calendar::Calendar;
 use std::hash::{BuildHasher, Hasher};
@@ -13,6 +14,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Nothing tells that the clock was set, so times of the calendar are looked at this often.
 const CALENDAR_PERIOD: Duration = Duration::from_secs(60);
@@ -131,6 +133,7 @@ pub fn next_run(unit: &super::Unit) -> Option<String> {
 
 /// Runs services at their times.
 pub async fn run(system: Rc<System>) {
+    let stamps = Rc::new(Mutex::new(()));
     loop {
         arm(&system);
         let now = Now::read();
@@ -142,7 +145,7 @@ pub async fn run(system: Rc<System>) {
             }
             wait = wait.into_iter().chain(schedule.wait(now)).min();
         }
-        due.iter().for_each(|name| fire(&system, name, now));
+        due.iter().for_each(|name| fire(&system, name, now, &stamps));
         let sleep = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -168,7 +171,9 @@ fn arm(system: &System) {
     }
 }
 
-fn fire(system: &System, name: &str, now: Now) {
+/// Runs the service; with a stamp on the disk before, for a machine that goes down in the run must not repeat it for ever.
+/// Other timers do not wait for the disk, and `stamps` are written one after the other.
+fn fire(system: &Rc<System>, name: &str, now: Now, stamps: &Rc<Mutex<()>>) {
     if system.ending.get().is_some() {
         return;
     }
@@ -179,21 +184,28 @@ fn fire(system: &System, name: &str, now: Now) {
         }
         unit.definition.as_ref()?.timer.as_ref().filter(|timer| timer.persistent).map(|_| system.paths.timer(name))
     });
-    if let Some(Some(file)) = stamp {
-        if let Err(error) = write_stamp(&file, now.wall) {
-            log::warn!("{name}: {}: {error}", file.display());
+    let Some(Some(file)) = stamp else { return system.post(name, Event::Wanted) };
+    let (system, name, stamps) = (Rc::clone(system), name.to_owned(), Rc::clone(stamps));
+    tokio::task::spawn_local(async move {
+        let turn = stamps.lock().await;
+        let shown = file.display().to_string();
+        if let Err(error) | Ok(Err(error)) = blocking("timer stamp", move || write_stamp(&file, now.wall)).await {
+            log::warn!("{name}: {shown}: {error}");
         }
-    }
-    system.post(name, Event::Wanted);
+        drop(turn);
+        if system.ending.get().is_none() {
+            system.post(&name, Event::Wanted);
+        }
+    });
 }
 
 fn read_stamp(file: &Path) -> Option<i64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// As a whole: a torn one would run the service twice.
+/// As a whole and for good: without it the service would be run once more.
 fn write_stamp(file: &Path, wall: i64) -> io::Result<()> {
-    replace(file, wall.to_string().as_bytes())
+    replace_durably(file, wall.to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::boot;
 use super::fd_store::FdStore;
 use super::machine::{Limit, Machine, Phase, Policy};
 use super::oom;
+use super::process::Init;
 use super::ready::Streak;
 use super::record::Record;
 use super::timer::Schedule;
@@ -12,6 +13,7 @@ use hull_service::{Kind, Run, Service};
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
 use serde::Serialize;
+use std::io;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -164,6 +166,12 @@ impl Unit {
     pub fn init(&self) -> Option<Pid> {
         let running = matches!(self.record.machine.phase, Phase::Started | Phase::Ready | Phase::Stopping);
         self.record.pid.filter(|_| running).and_then(Pid::from_raw)
+    }
+
+    /// The same to be entered: with the descriptor that says whether it still is that process.
+    pub fn process(&self) -> Option<io::Result<Init>> {
+        let (pid, pidfd) = (self.init()?, self.pidfd.as_ref()?);
+        Some(pidfd.try_clone().map(|pidfd| Init::new(pid, pidfd)))
     }
 
     /// Part of a complete boot.

@@ -43,23 +43,22 @@ impl Merge {
         Ok(Self { sources, skip: tail.map_or(0, |tail| found.saturating_sub(tail)) })
     }
 
-    /// Up to `limit` further records; empty when all has been read for now.
-    pub fn read(&mut self, limit: usize) -> io::Result<Vec<Found>> {
-        let mut found = Vec::new();
-        while found.len() < limit {
+    /// The next record; `None` when all has been read for now.
+    pub fn advance(&mut self) -> io::Result<Option<Found>> {
+        loop {
             for source in self.sources.iter_mut().filter(|source| source.next.is_none()) {
                 source.next = source.reader.advance()?;
             }
             let waiting = self.sources.iter_mut().filter(|source| source.next.is_some());
-            let Some(first) = waiting.min_by_key(|source| source.next.as_ref().map(|entry| entry.time)) else { break };
-            let Some(entry) = first.next.take() else { break };
-            if self.skip > 0 {
-                self.skip -= 1;
-            } else {
-                found.push(Found { service: first.service.clone(), boot: first.reader.boot(), entry });
+            let Some(first) = waiting.min_by_key(|source| source.next.as_ref().map(|entry| entry.time)) else {
+                return Ok(None);
+            };
+            let Some(entry) = first.next.take() else { return Ok(None) };
+            if self.skip == 0 {
+                return Ok(Some(Found { service: first.service.clone(), boot: first.reader.boot(), entry }));
             }
+            self.skip -= 1;
         }
-        Ok(found)
     }
 }
 
@@ -88,13 +87,16 @@ mod tests {
         };
         let seen =
             |found: Vec<Found>| found.into_iter().map(|found| found.service + &found.entry.text).collect::<Vec<_>>();
+        let read = |merge: &mut Merge, limit| -> Vec<Found> {
+            std::iter::from_fn(|| merge.advance().unwrap()).take(limit).collect()
+        };
         let mut merge = Merge::new(folder.path(), all(None)).unwrap();
-        assert_eq!(seen(merge.read(4).unwrap()), ["a1", "b2", "b3", "a4"]);
-        assert_eq!(seen(merge.read(4).unwrap()), ["a5", "b6"]);
+        assert_eq!(seen(read(&mut merge, 4)), ["a1", "b2", "b3", "a4"]);
+        assert_eq!(seen(read(&mut merge, 4)), ["a5", "b6"]);
         write("a", &[7]);
-        assert_eq!(seen(merge.read(4).unwrap()), ["a7"]);
+        assert_eq!(seen(read(&mut merge, 4)), ["a7"]);
         let mut merge = Merge::new(folder.path(), all(Some(3))).unwrap();
-        assert_eq!(seen(merge.read(9).unwrap()), ["a5", "b6", "a7"]);
-        assert_eq!(seen(Merge::new(folder.path(), all(Some(0))).unwrap().read(9).unwrap()), [""; 0]);
+        assert_eq!(seen(read(&mut merge, 9)), ["a5", "b6", "a7"]);
+        assert_eq!(seen(read(&mut Merge::new(folder.path(), all(Some(0))).unwrap(), 9)), [""; 0]);
     }
 }

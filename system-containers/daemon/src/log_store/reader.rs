@@ -94,7 +94,8 @@ impl Reader {
     }
 
     /// Up to `limit` further records; empty when all has been read for now.
-    pub fn read(&mut self, limit: usize) -> io::Result<Vec<Entry>> {
+    #[cfg(test)]
+    pub(super) fn read(&mut self, limit: usize) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         while entries.len() < limit {
             match self.advance()? {

@@ -2,10 +2,10 @@
 //!
 //! `exec` probes are run by the supervisor, which owns processes.
 
+use crate::lifecycle::process::Init;
 use hull_service::validate::split_http;
 use hull_sys::walk::walk;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-use rustix::process::Pid;
+use rustix::fs::{OFlags, ResolveFlags};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -16,19 +16,17 @@ use tokio::net::{TcpStream, UnixStream};
 const MAX_HEAD: usize = 512;
 
 /// Opens `path` as the container sees it: links are resolved within its root, never in the host's.
-pub fn in_root(init: Pid, path: &str) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let root = rustix::fs::open(format!("/proc/{}/root", init.as_raw_nonzero()), flags, Mode::empty())?;
-    Ok(walk(&root, Path::new(path), flags, ResolveFlags::IN_ROOT)?)
+pub fn in_root(init: &Init, path: &str) -> io::Result<OwnedFd> {
+    Ok(walk(&init.root()?, Path::new(path), OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::IN_ROOT)?)
 }
 
 /// Passes when the path exists.
-pub fn path(init: Pid, path: &str) -> io::Result<()> {
+pub fn path(init: &Init, path: &str) -> io::Result<()> {
     in_root(init, path).map(drop)
 }
 
 /// Passes when the socket accepts.
-pub async fn unix(init: Pid, path: &str) -> io::Result<UnixStream> {
+pub async fn unix(init: &Init, path: &str) -> io::Result<UnixStream> {
     let socket = in_root(init, path)?;
     UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await
 }
@@ -39,7 +37,7 @@ pub async fn tcp(address: &str) -> io::Result<()> {
 }
 
 /// Passes when `SOCKET:/PATH` is answered with status 200.
-pub async fn http_unix(init: Pid, text: &str) -> io::Result<()> {
+pub async fn http_unix(init: &Init, text: &str) -> io::Result<()> {
     let (socket, request) = text.split_once(':').unwrap_or((text, "/"));
     answers(unix(init, socket).await?, request).await
 }
@@ -96,7 +94,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("s");
         let name = socket.to_str().unwrap().to_owned();
-        let this = rustix::process::getpid();
+        let pid = rustix::process::getpid();
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        let this = &Init::new(pid, pidfd);
         assert!(path(this, &name).is_err());
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
         path(this, &name).unwrap();

@@ -56,6 +56,38 @@ fn root_docker_clients_find_what_they_read() {
     }
 }
 
+/// Clients in Go read a field that is left out as zero, others do not: what is empty is said.
+#[test]
+fn root_what_is_empty_is_said() {
+    let world = boot("");
+    let image = get(&world, "/containers/json")[0]["Image"].as_str().unwrap().to_owned();
+    let exec = create(&world, &json!({ "Cmd": ["/bin/busybox", "true"] }));
+    for (path, fields) in [
+        ("/containers/json".to_owned(), "0/Ports 0/NetworkSettings/Networks 0/Mounts 0/HostConfig/NetworkMode"),
+        (
+            "/containers/a/json".into(),
+            "Mounts NetworkSettings/Networks State/Error State/OOMKilled State/FinishedAt HostConfig/Memory \
+             HostConfig/PidsLimit HostConfig/RestartPolicy/MaximumRetryCount Config/OpenStdin RestartCount",
+        ),
+        (
+            "/containers/a/stats?stream=0&one-shot=1".into(),
+            "preread precpu_stats/cpu_usage/total_usage pids_stats/limit",
+        ),
+        ("/images/json".into(), "0/ParentId 0/RepoDigests 0/SharedSize"),
+        (format!("/images/{image}/json"), "Parent RepoDigests RootFS/Layers Config/Cmd"),
+        (format!("/images/{image}/history"), "0/Comment 0/Size"),
+        ("/system/df".into(), "LayersSize Images Containers/0/Ports Volumes BuildCache"),
+        ("/volumes".into(), "Volumes Warnings"),
+        ("/info".into(), "ContainersPaused Warnings"),
+        (format!("/exec/{exec}/json"), "Running OpenStdin Pid ProcessConfig/tty"),
+    ] {
+        let answer = get(&world, &path);
+        for field in fields.split_whitespace() {
+            assert!(answer.pointer(&format!("/{field}")).is_some_and(|value| !value.is_null()), "{path}: {field}");
+        }
+    }
+}
+
 #[test]
 fn root_logs_are_framed_and_followed() {
     let world = boot("");
@@ -87,6 +119,8 @@ fn root_exec_streams_both_ways_and_reports_its_exit() {
             "Cmd": ["/bin/busybox", "sh", "-c", script],
         }),
     );
+    let plain = request(&world.socket(), "POST", &format!("/exec/{id}/start"), "{}").unwrap();
+    assert_eq!(plain.status, 400, "{}", plain.body);
     let mut stream = hijack(&world.socket(), &format!("/v1.44/exec/{id}/start"), "{}").unwrap();
     stream.get_mut().write_all(b"hello\n").unwrap();
     stream.get_mut().shutdown(Shutdown::Write).unwrap();

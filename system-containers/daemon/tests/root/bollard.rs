@@ -7,8 +7,8 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
     KillContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptions, RestartContainerOptionsBuilder, StartContainerOptions, StatsOptionsBuilder,
-    StopContainerOptionsBuilder, TopOptionsBuilder, WaitContainerOptionsBuilder,
+    RemoveContainerOptions, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions,
+    StatsOptionsBuilder, StopContainerOptionsBuilder, TopOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::StreamExt as _;
@@ -107,5 +107,8 @@ async fn change(docker: &Docker) {
     docker.start_container("a", None::<StartContainerOptions>).await.unwrap();
     docker.kill_container("a", None::<KillContainerOptions>).await.unwrap();
     let error = docker.remove_container("a", None::<RemoveContainerOptions>).await.unwrap_err();
+    assert!(error.to_string().contains("part of the OS"), "{error}");
+    let options = RenameContainerOptionsBuilder::new().name("b").build();
+    let error = docker.rename_container("a", options).await.unwrap_err();
     assert!(error.to_string().contains("not supported by the system daemon"), "{error}");
 }

@@ -168,6 +168,20 @@ fn root_an_unhealthy_service_is_started_again_when_it_says_so() {
 }
 
 #[test]
+fn root_a_run_that_was_missed_is_made_up_for_with_its_stamp_on_the_disk() {
+    let mut world = World::new();
+    let timer = "[timer]\ncalendar = \"@daily\"\npersistent = true\n";
+    world.service("missed", &World::script("kind = \"oneshot\"", "echo ran", timer));
+    let stamp = world.root.join("state/timers/missed");
+    std::fs::create_dir_all(stamp.parent().unwrap()).unwrap();
+    std::fs::write(&stamp, "1").unwrap();
+    world.init.boot();
+    world.wait_log("missed", &["ran"]);
+    let stamp: i64 = std::fs::read_to_string(&stamp).unwrap().parse().unwrap();
+    assert!(stamp > 1_700_000_000, "{stamp}");
+}
+
+#[test]
 fn root_a_timer_runs_a_service_again_and_again() {
     let mut world = World::new();
     let timer = "[timer]\nafter-boot = 1\ninterval = 1\n";

@@ -9,7 +9,7 @@ use crate::error::{StartError, Step};
 use crate::plan;
 use nix::sched::CloneFlags;
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Pid, PidfdFlags, ioctl_tiocsctty, pidfd_open, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, ioctl_tiocsctty, set_dumpable_behavior};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -17,9 +17,14 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// Starts a process in a running container.
-pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
+/// Starts a process in a running container. What is read of it by its number is only believed because it can be joined by
+/// its pidfd afterwards, which the kernel refuses for one that has ended.
+pub(crate) fn exec(plan: &plan::Exec, init: &OwnedFd, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
     let at_init = |errno| StartError::at(Step::JoinNamespaces, Path::new("/proc").join(plan.init.to_string()), errno);
+    let unread = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => at_init(Errno::SRCH),
+        _ => at_init(of_io(&error)),
+    };
     let filter = read_filter(plan.seccomp.as_deref())?;
     match std::fs::create_dir(&plan.cgroup) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -28,13 +33,11 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
         _ => {}
     }
     let cgroup = open_cgroup(&plan.cgroup)?;
-    let pid = Pid::from_raw(plan.init).ok_or_else(|| at_init(Errno::SRCH))?;
-    let init = pidfd_open(pid, PidfdFlags::empty()).map_err(at_init)?;
-    take_oom_score(plan.init).map_err(|error| at_init(of_io(&error)))?;
+    take_oom_score(plan.init).map_err(unread)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at_init)?;
     // Not yet the cgroup namespace: where it is a delegation boundary (mount option nsdelegate), nobody inside may place
     // a process that comes from outside.
-    let foreign_user = is_foreign(plan.init, "user").map_err(|error| at_init(of_io(&error)))?;
+    let foreign_user = is_foreign(plan.init, "user").map_err(unread)?;
     // Opened now: the right to place processes is that of the opener.
     let place = foreign_user.then(|| File::options().write(true).open(plan.cgroup.join("cgroup.procs"))).transpose();
     let place = place.map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
@@ -44,7 +47,7 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::NETWORK;
     // Joined only when it is another: in a user namespace the right to join the host's is gone.
-    if is_foreign(plan.init, "time_for_children").map_err(|error| at_init(of_io(&error)))? {
+    if is_foreign(plan.init, "time_for_children").map_err(unread)? {
         namespaces |= ThreadNameSpaceType::TIME;
     }
     if foreign_user {

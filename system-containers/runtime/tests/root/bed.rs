@@ -5,11 +5,11 @@ use hull_runtime::{DeviceRules, Exec, Launch, StartError, Started, Stdio, User, 
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, set_child_subreaper, waitid};
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, set_child_subreaper, waitid};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -125,7 +125,12 @@ impl Bed {
     }
 
     pub(crate) fn exec(&self, exec_: &Exec) -> Result<Running, StartError> {
-        Running::with_pipes(|stdio| exec(&self.helper, exec_, stdio))
+        self.exec_at(exec_, pidfd_of(exec_).as_fd())
+    }
+
+    /// As [`Self::exec`], whatever process the number in `exec_` is.
+    pub(crate) fn exec_at(&self, exec_: &Exec, init: BorrowedFd<'_>) -> Result<Running, StartError> {
+        Running::with_pipes(|stdio| exec(&self.helper, exec_, init, stdio))
     }
 
     /// As [`Self::start`], with a socket as standard input: the runtime's helper waits for a request on one.
@@ -138,7 +143,7 @@ impl Bed {
     /// As [`Self::exec`], with a socket as standard input.
     pub(crate) fn exec_on_socket(&self, exec_: &Exec) -> Result<Running, StartError> {
         let (ours, theirs) = sockets();
-        Running::with(&theirs, ours, |stdio| exec(&self.helper, exec_, stdio))
+        Running::with(&theirs, ours, |stdio| exec(&self.helper, exec_, pidfd_of(exec_).as_fd(), stdio))
     }
 
     /// What a script in container `name` looks like.
@@ -236,6 +241,10 @@ impl Running {
 
 fn pipe() -> (OwnedFd, OwnedFd) {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe")
+}
+
+fn pidfd_of(exec: &Exec) -> OwnedFd {
+    pidfd_open(exec.init, PidfdFlags::empty()).expect("pidfd")
 }
 
 fn sockets() -> (OwnedFd, OwnedFd) {

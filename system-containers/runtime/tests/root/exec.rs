@@ -2,11 +2,12 @@
 
 use crate::bed::{Bed, Running, field};
 use crate::confinement::write_filter;
-use hull_runtime::{Step, TerminalSize, User};
+use hull_runtime::{Exec, Step, TerminalSize, User};
 use rustix::io::Errno;
 use serde_json::json;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 
 const IDENTITY: &str = "for n in pid mnt ipc uts cgroup net; do readlink /proc/self/ns/$n; done; \
     cat /proc/self/cgroup; hostname; readlink /proc/self/root; stat -c %d:%i /";
@@ -107,7 +108,15 @@ fn root_exec_failures_are_precise() {
 
     running.feed();
     assert_eq!(running.wait().exit_status(), Some(0));
-    let error = bed.exec(&good).err().expect("container has ended");
-    assert_eq!((error.step, error.errno), (Step::JoinNamespaces, Errno::SRCH.raw_os_error()), "{error}");
+    // Its number may be gone, or another container's by now.
+    let other = bed.start(&bed.launch("d", "read go", json!({}))).expect("start");
+    for init in [good.init, other.started.pid] {
+        let error =
+            bed.exec_at(&Exec { init, ..good.clone() }, running.started.pidfd.as_fd()).err().expect("has ended");
+        assert_eq!((error.step, error.errno), (Step::JoinNamespaces, Errno::SRCH.raw_os_error()), "{error}");
+    }
+    let mut other = other;
+    other.feed();
+    assert_eq!(other.wait().exit_status(), Some(0));
     assert_eq!(bed.leftovers(), [""; 0]);
 }

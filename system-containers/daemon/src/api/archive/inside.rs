@@ -1,10 +1,10 @@
 //! A path in the root of a running service, to a descriptor: links lead nowhere outside that root.
 
+use crate::lifecycle::process::Init;
 use base64::Engine as _;
 use hull_sys::walk::walk;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, readlinkat, statat};
-use rustix::process::Pid;
+use rustix::fs::{AtFlags, FileType, OFlags, ResolveFlags, fstat, readlinkat, statat};
 use serde::Serialize;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -33,14 +33,14 @@ impl Stat {
 }
 
 impl Root {
-    pub(super) fn of(init: Pid) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open(format!("/proc/{}/root", init.as_raw_nonzero()), flags, Mode::empty())?))
+    pub(super) fn of(init: &Init) -> io::Result<Self> {
+        init.root().map(Self)
     }
 
     #[cfg(test)]
     pub(super) fn folder(path: &Path) -> Self {
-        Self(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap())
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap())
     }
 
     /// Opens a folder, all links followed inside the root.

@@ -29,6 +29,7 @@ use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use inside::{Root, Stat};
 use pipe::{Receiver, Sender};
+use rustix::io::Errno;
 use std::io;
 use std::rc::Rc;
 use tokio::sync::mpsc;
@@ -85,9 +86,13 @@ pub async fn put(system: &Rc<System>, id: &str, query: &Query, mut archive: Inco
 fn place(system: &System, id: &str, query: &Query) -> Result<(Root, String), ApiError> {
     let name = containers::find(system, id)?;
     let path = query.get("path").ok_or_else(|| ApiError::bad("path: which file is meant?"))?.to_owned();
-    let init = system.with(&name, |unit| unit.init()).flatten();
+    let init = system.with(&name, |unit| unit.process()).flatten();
     let init = init.ok_or_else(|| ApiError::conflict(format!("Container {name} is not running")))?;
-    Ok((Root::of(init).map_err(|error| ApiError::internal(format!("{name}: {error}")))?, path))
+    let root = init.and_then(|init| Root::of(&init)).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::SRCH) => ApiError::conflict(format!("Container {name} is not running")),
+        _ => ApiError::internal(format!("{name}: {error}")),
+    })?;
+    Ok((root, path))
 }
 
 async fn on_thread<T: Send + 'static>(
