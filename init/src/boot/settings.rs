@@ -31,11 +31,10 @@ const SYSCTLS: [(&str, &str); 13] = [
     ("net/ipv4/ping_group_range", "0 2147483647"),
 ];
 
-/// Resource limits inherited by every service: (resource, soft, hard). A soft limit of 1024 files is what programs using
-/// select(2) survive; those that need more raise it up to the hard one. Processes are bounded by cgroups. Core files
-/// only for who asks for them.
+/// Resource limits: (resource, soft, hard). Open files are PID 1's own and the daemon's, which both hold descriptors of
+/// every service; services get their own limit. Processes are bounded by cgroups. Core files only for who asks for them.
 const LIMITS: [(Resource, Option<u64>, Option<u64>); 4] = [
-    (Resource::Nofile, Some(1024), Some(1_048_576)),
+    (Resource::Nofile, Some(8192), Some(1_048_576)),
     (Resource::Nproc, None, None),
     (Resource::Core, Some(0), None),
     (Resource::Memlock, Some(8 << 20), Some(8 << 20)),

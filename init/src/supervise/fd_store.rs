@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Three for each of 170 services; PID 1 may have 1024 files open.
-const CAPACITY: usize = 512;
+/// Three for each of 1300 services; PID 1 may have 8192 files open.
+const CAPACITY: usize = 4096;
 
 /// Descriptors by name, in the order they came.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! An image with busybox, pushed into the registry from outside the guest (OCI distribution specification, "Push").
+//! Images, pushed into the registry from outside the guest (OCI distribution specification, "Push").
 
 use super::registry::Registry;
 use anyhow::{Context, Result, ensure};
@@ -10,16 +10,39 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Pushes an image as `repository` and returns the digest of its manifest. `text` is the content of `/etc/text`.
-pub fn push(registry: &Registry, work: &Path, repository: &str, text: &str) -> Result<String> {
+/// The smallest program that waits for ever: an ELF header, one segment, and `loop: pause()` (x86-64).
+pub fn pause() -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    const CODE: [u8; 9] = [0xb8, 34, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
+    const HEADERS: u64 = 64 + 56;
+    let size = HEADERS + CODE.len() as u64;
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    // Executable, x86-64, version 1.
+    elf.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+    elf.extend([BASE + HEADERS, 64, 0].iter().flat_map(|word| word.to_le_bytes()));
+    // No flags; sizes of the headers; one segment, no sections.
+    elf.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    // PT_LOAD, readable and executable.
+    elf.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+    elf.extend([0, BASE, BASE, size, size, 4096].iter().flat_map(|word| word.to_le_bytes()));
+    elf.extend(CODE);
+    elf
+}
+
+/// `/bin/busybox`, for [`push`].
+pub fn busybox() -> Result<Vec<u8>> {
+    std::fs::read("/bin/busybox").context("/bin/busybox of busybox-static")
+}
+
+/// Pushes an image of these files, all executable, as `repository`, and returns the digest of its manifest.
+pub fn push(registry: &Registry, work: &Path, repository: &str, files: &[(&str, &[u8])]) -> Result<String> {
     let folder = tempfile::tempdir_in(work)?;
-    for path in ["bin", "etc"] {
-        std::fs::create_dir(folder.path().join(path))?;
+    for (path, content) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().context("a file of a folder")?)?;
+        std::fs::write(&path, content)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
     }
-    let program = folder.path().join("bin/busybox");
-    std::fs::copy("/bin/busybox", &program).context("/bin/busybox of busybox-static")?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    std::fs::write(folder.path().join("etc/text"), text)?;
     let mut tar = Command::new("tar");
     let packed =
         tar.args(["--create", "--owner=0", "--group=0", "--directory"]).arg(folder.path()).arg(".").output()?;

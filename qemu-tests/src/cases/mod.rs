@@ -9,6 +9,7 @@
 //! | [`network`] | DHCP and router advertisements from a real server, static addresses, DNS |
 //! | [`system_docker`] | every verb of the docker client on the system daemon; our runtime under dockerd; a machine under pressure |
 //! | [`services`] | services the owner adds, by user data and by hand |
+//! | [`limits`] | what a service may use, by the kernel's own figures; 500 services at once; power cut while logs are written |
 //! | [`tampering`] | bits flipped in the root partition |
 
 pub mod confinement;
@@ -17,6 +18,7 @@ pub mod firmware;
 pub mod first_boot;
 pub mod image;
 pub mod kills;
+pub mod limits;
 pub mod missing;
 pub mod network;
 pub mod pressure;
@@ -34,12 +36,13 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 8] = [
+pub const SCENARIOS: [(&str, Scenario); 9] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
     ("missing", missing::run),
     ("services", services::run),
+    ("limits", limits::run),
     ("firmware", firmware::run),
     ("network", network::run),
     ("tampering", tampering::run),

@@ -25,8 +25,10 @@ target = \"/data\"
 pub fn run(site: &Site, report: &mut Report) {
     let Some(registry) = report.value("services_registry_starts", || Registry::start(&site.work)) else { return };
     let images = report.value("services_images_are_pushed", || {
-        let push = |text: &str| image::push(&registry, &site.work, "agent", text);
-        Ok([push("version one\n")?, push("version two\n")?])
+        let busybox = image::busybox()?;
+        let push =
+            |text: &[u8]| image::push(&registry, &site.work, "agent", &[("bin/busybox", &busybox), ("etc/text", text)]);
+        Ok([push(b"version one\n")?, push(b"version two\n")?])
     });
     let Some([one, two]) = images else { return };
     let booted = report.value("services_machine_boots", || {

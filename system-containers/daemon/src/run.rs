@@ -23,10 +23,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, watch};
 
 /// Time between two signs of life; PID 1 replaces a daemon that sends none for 60 s.
 const WATCHDOG_PERIOD: Duration = Duration::from_secs(10);
+
+/// Containers made at the same time: more would only share the processors, and each needs a thread and a helper process.
+const STARTS: usize = 8;
 
 /// Runs until PID 1 closes the channel.
 pub async fn run(paths: Paths) -> anyhow::Result<()> {
@@ -64,6 +67,7 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
         store,
         changing: Mutex::default(),
         timers: Notify::default(),
+        starts: Semaphore::new(STARTS),
         posts,
     });
     serve(&system)?;

@@ -4,6 +4,7 @@ use super::machine::{Event, Phase};
 use super::start::{listen, log_name, notify_name};
 use super::system::System;
 use super::{end, fd_store, oom, process, ready, watchdog};
+use crate::control::ToInit;
 use crate::log_store::Stream;
 use rustix::fd::OwnedFd;
 use rustix::process::Pid;
@@ -41,6 +42,21 @@ pub fn all(system: &Rc<System>, mut stored: HashMap<String, OwnedFd>) {
     }
     for name in stored.into_keys() {
         log::warn!("PID 1 kept a descriptor \"{name}\" that belongs to no service");
+        system.tell_init(&ToInit::StoreRemove { name }, None);
+    }
+    tokio::task::spawn_local(end_orphans(Rc::clone(system)));
+}
+
+/// Ends containers whose service is gone: a daemon that ended while it removed one leaves them.
+async fn end_orphans(system: Rc<System>) {
+    let entries = std::fs::read_dir(&system.paths.cgroup).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    for name in names {
+        if system.with(&name, |_| ()).is_none() {
+            log::warn!("{name} is no service any more: its container is ended");
+            end::clear(&system, &name).await;
+        }
     }
 }
 

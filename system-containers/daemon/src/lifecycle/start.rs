@@ -84,6 +84,8 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
         let what = what.to_owned();
         move |source: io::Error| LaunchError::Prepare { what, source }
     };
+    // Never closed, so there is always a permit to come.
+    let _permit = system.starts.acquire().await;
     let facts = Facts::read(system.hostname.borrow().clone(), system.boot_report.system_disk.as_deref());
     let planned = system.with(name, |unit| {
         unit.notified = false;

@@ -16,7 +16,7 @@ use crate::status::BootReport;
 use rustix::fd::BorrowedFd;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, watch};
 
 /// One event on its way to a service's machine.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct System {
     pub store: Store,
     /// Held by whoever changes them.
     pub changing: Mutex<()>,
+    /// Containers that may be made at the same time.
+    pub starts: Semaphore,
     /// Told when a timer has come.
     pub timers: Notify,
     /// Services by name.
