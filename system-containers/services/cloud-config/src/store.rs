@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Reads a regular file of at most `limit` bytes; more is an error that names the limit. A missing file is `None`.
-/// Symbolic links are not followed: they may stand on a foreign medium.
+/// Symbolic links are not followed: whoever may write the directory must not choose the file.
 pub fn read_bounded(path: &Path, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).context("open flags")?;

@@ -1,19 +1,19 @@
 //! The NoCloud medium: a block device whose file system is labelled `cidata` or `CIDATA`.
 
 use super::superblock::{self, Superblock};
+use super::volume::Volume;
 use crate::report::{Messages, Place};
-use crate::store;
 use anyhow::Context;
-use rustix::mount::{MountFlags, UnmountFlags};
 use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Limit for each file of the medium; clouds allow 16 to 64 KiB of user data.
-pub const MAX_FILE: u64 = 1 << 20;
+pub const MAX_FILE: usize = 1 << 20;
 /// Labels that cloud-init's NoCloud looks for.
 const LABELS: [&str; 2] = ["cidata", "CIDATA"];
-/// File systems of such media; others would only be more kernel code reading foreign bytes.
+/// File systems of such media; [`Volume`] reads these.
 const KINDS: [&str; 2] = ["vfat", "iso9660"];
 /// Devices that never are a medium, and a floppy drive takes seconds to say that it is empty.
 const SKIPPED_DEVICES: [&str; 5] = ["loop", "ram", "zram", "fd", "md"];
@@ -43,15 +43,14 @@ pub fn file_systems() -> Vec<(PathBuf, Superblock)> {
         .filter(|name| !SKIPPED_DEVICES.iter().any(|skipped| name.starts_with(skipped)))
         .filter_map(|name| {
             let path = Path::new("/dev").join(name);
-            let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).ok()?;
-            let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path).ok()?;
-            Some((path, superblock::probe(&file)?))
+            let block = superblock::probe(&open(&path).ok()?)?;
+            Some((path, block))
         })
         .collect()
 }
 
-/// Finds, mounts and reads the medium; `None` when there is none. What cannot be read is reported.
-pub fn read(mount_point: &Path, messages: &mut Messages) -> Option<Medium> {
+/// Finds and reads the medium; `None` when there is none. What cannot be read is reported.
+pub fn read(messages: &mut Messages) -> Option<Medium> {
     let mut found = file_systems()
         .into_iter()
         .filter(|(_, block)| KINDS.contains(&block.kind))
@@ -61,7 +60,7 @@ pub fn read(mount_point: &Path, messages: &mut Messages) -> Option<Medium> {
         let text = format!("{} is also labelled cidata and is ignored; {} is used", other.display(), device.display());
         messages.warning(Place::default(), "", text);
     }
-    match read_mounted(&device, &block, mount_point, messages) {
+    match read_device(&device, block.kind, messages) {
         Ok(medium) => Some(medium),
         Err(error) => {
             messages.error(Place::default(), "", format!("{error:#}"));
@@ -70,34 +69,20 @@ pub fn read(mount_point: &Path, messages: &mut Messages) -> Option<Medium> {
     }
 }
 
-fn read_mounted(
-    device: &Path,
-    block: &Superblock,
-    mount_point: &Path,
-    messages: &mut Messages,
-) -> anyhow::Result<Medium> {
-    std::fs::create_dir_all(mount_point).with_context(|| format!("create {}", mount_point.display()))?;
-    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount(device, mount_point, block.kind, flags, None)
-        .with_context(|| format!("mount {} ({}) with the label cidata", device.display(), block.kind))?;
-    let mut medium = read_files(mount_point, messages);
-    medium.device = device.display().to_string();
-    rustix::mount::unmount(mount_point, UnmountFlags::DETACH)
-        .with_context(|| format!("unmount {}", mount_point.display()))?;
-    Ok(medium)
-}
-
-/// Reads the files of a mounted medium.
-pub fn read_files(directory: &Path, messages: &mut Messages) -> Medium {
-    let mut get = |name: &str| match store::read_bounded(&directory.join(name), MAX_FILE) {
+fn read_device(device: &Path, kind: &str, messages: &mut Messages) -> anyhow::Result<Medium> {
+    let what = format!("{} ({kind}) with the label cidata", device.display());
+    let file = open(device).with_context(|| format!("open {what}"))?;
+    let volume = Volume::open(&file, kind).with_context(|| format!("read {what}"))?;
+    let mut get = |name: &str| match volume.read(name, MAX_FILE) {
         Ok(content) => content,
         Err(error) => {
+            let error = anyhow::Error::new(error).context(format!("{name} of {what}"));
             messages.error(Place::default(), name, format!("not used: {error:#}"));
             None
         }
     };
     let medium = Medium {
-        device: String::new(),
+        device: device.display().to_string(),
         user_data: get("user-data"),
         meta_data: get("meta-data"),
         network_config: get("network-config"),
@@ -107,55 +92,98 @@ pub fn read_files(directory: &Path, messages: &mut Messages) -> Medium {
         messages.warning(Place::default(), "vendor-data", "ignored: not supported");
     }
     if medium.user_data.is_none() && medium.meta_data.is_none() {
-        messages.warning(Place::default(), "", "the medium has neither user-data nor meta-data");
+        let text = match kind {
+            "iso9660" => "; on iso9660 it takes Rock Ridge or Joliet to name them (mkisofs -J -r)",
+            _ => "",
+        };
+        let text = format!("{what} has neither user-data nor meta-data in its root directory{text}");
+        messages.warning(Place::default(), "", text);
     }
-    medium
+    Ok(medium)
+}
+
+fn open(device: &Path) -> std::io::Result<File> {
+    // Without waiting for a medium in an empty drive.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(std::io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
-    #[test]
-    fn too_large_files_and_vendor_data_are_reported_by_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str, content: &[u8]| std::fs::write(directory.path().join(name), content).unwrap();
-        write("user-data", &vec![b'x'; (1 << 20) + 1]);
-        write("meta-data", b"instance-id: i-1\n");
-        write("vendor-data", b"#cloud-config\n");
-        let mut messages = Messages::new("medium");
-        let medium = read_files(directory.path(), &mut messages);
-        assert_eq!(medium.user_data, None);
-        assert_eq!(medium.meta_data.as_deref(), Some(&b"instance-id: i-1\n"[..]));
-        let text: Vec<String> = messages.list().iter().map(ToString::to_string).collect();
-        assert!(text[0].contains("user-data") && text[0].contains("1048576"), "{text:?}");
-        assert!(text[1].contains("vendor-data: ignored"), "{text:?}");
+    /// A vfat image with these files.
+    fn image(directory: &Path, files: &[(&str, &[u8])]) -> PathBuf {
+        let image = directory.join("image");
+        File::create(&image).unwrap().set_len(4 << 20).unwrap();
+        assert!(
+            Command::new("/usr/sbin/mkfs.vfat").args(["-n", "CIDATA"]).arg(&image).output().unwrap().status.success()
+        );
+        for (name, content) in files {
+            let file = directory.join(name);
+            std::fs::write(&file, content).unwrap();
+            assert!(Command::new("mcopy").arg("-i").arg(&image).arg(file).arg("::/").status().unwrap().success());
+        }
+        image
     }
 
-    /// Needs root and a loop device: a block device is what is looked for.
+    fn texts(messages: &Messages) -> Vec<String> {
+        messages.list().iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn root_a_labelled_image_is_read_through_the_kernel() {
+    fn files_are_read_and_too_large_ones_and_vendor_data_are_reported_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let files: [(&str, &[u8]); 3] = [
+            ("user-data", &vec![b'x'; MAX_FILE + 1]),
+            ("meta-data", b"instance-id: i-1\n"),
+            ("vendor-data", b"#cloud-config\n"),
+        ];
+        let image = image(directory.path(), &files);
+        let mut messages = Messages::new("medium");
+        let medium = read_device(&image, "vfat", &mut messages).unwrap();
+        assert_eq!((medium.user_data, medium.network_config), (None, None));
+        assert_eq!(medium.meta_data.as_deref(), Some(&b"instance-id: i-1\n"[..]));
+        assert_eq!(medium.device, image.display().to_string());
+        let want = format!(
+            "medium user-data: not used: user-data of {} (vfat) with the label cidata: larger than the limit of 1048576 bytes",
+            image.display()
+        );
+        assert_eq!(texts(&messages), [want.as_str(), "medium vendor-data: ignored: not supported"]);
+    }
+
+    #[test]
+    fn a_medium_without_files_and_one_that_is_damaged_are_reported_by_device() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = image(directory.path(), &[]);
+        let mut messages = Messages::new("medium");
+        read_device(&image, "vfat", &mut messages).unwrap();
+        let name = image.display().to_string();
+        let texts = texts(&messages);
+        assert!(texts[0].contains(&name) && texts[0].contains("neither user-data nor meta-data"), "{texts:?}");
+        std::fs::write(&image, [0; 512]).unwrap();
+        let error = format!("{:#}", read_device(&image, "vfat", &mut messages).unwrap_err());
+        assert!(error.contains(&name) && error.contains("make the medium again"), "{error}");
+    }
+
+    /// Needs root and a loop device.
+    #[test]
+    fn root_a_block_device_is_read() {
         assert!(rustix::process::getuid().is_root(), "run as root");
         let directory = tempfile::tempdir().unwrap();
-        let image = directory.path().join("image");
-        std::fs::write(&image, vec![0; 2 << 20]).unwrap();
-        let content = directory.path().join("content");
-        std::fs::create_dir(&content).unwrap();
-        std::fs::write(content.join("user-data"), "#cloud-config\n").unwrap();
-        let run = |program: &str, arguments: &[&str]| {
-            let output = std::process::Command::new(program).args(arguments).output().unwrap();
-            assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        let image = image(directory.path(), &[("user-data", b"#cloud-config\n")]);
+        let losetup = |arguments: &[&str]| {
+            let output = Command::new("/usr/sbin/losetup").args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
-        // ext4, because every kernel that builds and tests this has it.
-        run("/usr/sbin/mkfs.ext4", &["-q", "-d", content.to_str().unwrap(), image.to_str().unwrap()]);
-        let device = run("/usr/sbin/losetup", &["--find", "--show", "--read-only", image.to_str().unwrap()]);
-        let block = superblock::probe(&std::fs::File::open(&device).unwrap()).unwrap();
-        let mut messages = Messages::new("medium");
-        let medium = read_mounted(Path::new(&device), &block, &directory.path().join("mnt"), &mut messages);
-        run("/usr/sbin/losetup", &["--detach", &device]);
+        let device = losetup(&["--find", "--show", "--read-only", image.to_str().unwrap()]);
+        let kind = superblock::probe(&open(Path::new(&device)).unwrap()).map(|block| block.kind);
+        let medium = read_device(Path::new(&device), "vfat", &mut Messages::new("medium"));
+        losetup(&["--detach", &device]);
         let medium = medium.unwrap();
+        assert_eq!((kind, medium.device), (Some("vfat"), device));
         assert_eq!(medium.user_data.as_deref(), Some(&b"#cloud-config\n"[..]));
-        assert_eq!(medium.device, device);
     }
 }

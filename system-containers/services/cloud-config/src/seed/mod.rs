@@ -6,13 +6,17 @@
 //! | module | what |
 //! |---|---|
 //! | [`superblock`] | label and UUID of a file system, read by ourselves |
-//! | [`medium`] | finds, mounts and reads the NoCloud medium |
+//! | [`volume`] | files of a vfat or ISO 9660 file system, read by ourselves |
+//! | [`bytes`] | what both read from |
+//! | [`medium`] | finds and reads the NoCloud medium |
 //! | [`command_line`] | cloud-init's forms on the kernel command line |
 //! | [`meta`] | `meta-data` |
 //! | [`instance`] | identity, hand-over to the later stages, cache |
 
+pub mod bytes;
 pub mod command_line;
 pub mod instance;
 pub mod medium;
 pub mod meta;
 pub mod superblock;
+pub mod volume;

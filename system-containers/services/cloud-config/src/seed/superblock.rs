@@ -2,8 +2,7 @@
 //!
 //! Layouts: Microsoft FAT specification, ECMA-119, the kernel's ext4 and xfs documentation.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use super::bytes::Bytes;
 
 /// What the superblock says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,34 +18,13 @@ pub struct Superblock {
 /// Entries of a FAT root directory that are searched for the label; it is the first one in practice.
 const FAT_ROOT_ENTRIES: usize = 512;
 
-/// Reads bytes at an offset; `None` past the end.
-pub trait Bytes {
-    /// `length` bytes from `offset`.
-    fn at(&self, offset: u64, length: usize) -> Option<Vec<u8>>;
-}
-
-impl Bytes for File {
-    fn at(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; length];
-        self.read_exact_at(&mut buffer, offset).ok()?;
-        Some(buffer)
-    }
-}
-
-impl Bytes for [u8] {
-    fn at(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
-        let start = usize::try_from(offset).ok()?;
-        self.get(start..start.checked_add(length)?).map(<[u8]>::to_vec)
-    }
-}
-
 /// Recognises a file system; `None` for anything unknown.
 pub fn probe(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
     iso9660(device).or_else(|| ext(device)).or_else(|| xfs(device)).or_else(|| vfat(device))
 }
 
 fn iso9660(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
-    let primary = device.at(32768, 72)?;
+    let primary = device.at(32768, 72).ok()?;
     (primary.get(..6)? == b"\x01CD001").then(|| Superblock {
         kind: "iso9660",
         labels: label(&primary[40..72]).into_iter().collect(),
@@ -55,7 +33,7 @@ fn iso9660(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
 }
 
 fn ext(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
-    let block = device.at(1024, 136)?;
+    let block = device.at(1024, 136).ok()?;
     (block.get(56..58)? == [0x53, 0xEF]).then(|| Superblock {
         kind: "ext4",
         labels: label(&block[120..136]).into_iter().collect(),
@@ -64,7 +42,7 @@ fn ext(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
 }
 
 fn xfs(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
-    let block = device.at(0, 120)?;
+    let block = device.at(0, 120).ok()?;
     (block.get(..4)? == b"XFSB").then(|| Superblock {
         kind: "xfs",
         labels: label(&block[108..120]).into_iter().collect(),
@@ -73,7 +51,7 @@ fn xfs(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
 }
 
 fn vfat(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
-    let boot = device.at(0, 512)?;
+    let boot = device.at(0, 512).ok()?;
     if boot.get(510..512)? != [0x55, 0xAA] {
         return None;
     }
@@ -102,7 +80,7 @@ fn vfat(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
 
 fn fat_root_label(device: &(impl Bytes + ?Sized), root: u64) -> Option<String> {
     for index in 0..FAT_ROOT_ENTRIES {
-        let entry = device.at(root.checked_add(32 * u64::try_from(index).ok()?)?, 32)?;
+        let entry = device.at(root.checked_add(32 * u64::try_from(index).ok()?)?, 32).ok()?;
         match (entry[0], entry[11]) {
             (0, _) => return None,
             (0xE5, _) => {}
@@ -128,6 +106,7 @@ fn uuid(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::process::Command;
 
     fn image(size: usize) -> (tempfile::TempDir, std::path::PathBuf) {

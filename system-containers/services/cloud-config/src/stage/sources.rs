@@ -6,9 +6,6 @@ use crate::seed::instance::Instance;
 use crate::seed::medium::{self, Medium};
 use std::path::Path;
 
-/// Where the medium is mounted, in this service's own mount namespace.
-const MOUNT_POINT: &str = "/tmp/cidata";
-
 /// Everything the compile stage decides on.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -43,7 +40,7 @@ pub fn gather(cloud_state: &Path, messages: &mut Messages) -> Sources {
     let smbios = serial.split_whitespace().find_map(|word| command_line::parse_datasource(word, &mut firmware));
     messages.append(firmware);
     let mut seed = Messages::new("nocloud");
-    let medium = medium::read(Path::new(MOUNT_POINT), &mut seed);
+    let medium = medium::read(&mut seed);
     messages.append(seed);
     let cached = Instance::load(cloud_state).unwrap_or_else(|error| {
         messages.error(Place::default(), "", format!("the user data kept from an earlier boot is not used: {error:#}"));

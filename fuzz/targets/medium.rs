@@ -1,0 +1,22 @@
+//! An image of a seed medium: what it is, and its files.
+#![no_main]
+
+use hull_cloud_config::seed::superblock;
+use hull_cloud_config::seed::volume::Volume;
+use libfuzzer_sys::fuzz_target;
+
+/// Below the size of an input, so that it is reached.
+const LIMIT: usize = 2048;
+
+fuzz_target!(|data: &[u8]| {
+    drop(superblock::probe(data));
+    // A superblock that only one of the two understands must not hide the other's code.
+    for kind in ["vfat", "iso9660"] {
+        let Ok(volume) = Volume::open(data, kind) else { continue };
+        for path in ["user-data", "meta-data", "openstack/latest/user_data"] {
+            if let Ok(Some(content)) = volume.read(path, LIMIT) {
+                assert!(content.len() <= LIMIT);
+            }
+        }
+    }
+});
