@@ -144,6 +144,39 @@ pub async fn add(
 /// # Errors
 /// See [`ChangeError`].
 pub async fn enable(system: &Rc<System>, name: &str, allowed: Digest) -> Result<(), ChangeError> {
+    allow(system, name, allowed, false).await
+}
+
+/// The same, but it is first started when somebody asks for it, or at the next boot.
+///
+/// # Errors
+/// See [`ChangeError`].
+pub async fn enable_held(system: &Rc<System>, name: &str, allowed: Digest) -> Result<(), ChangeError> {
+    allow(system, name, allowed, true).await
+}
+
+/// Gives a service that is down another name.
+///
+/// # Errors
+/// See [`ChangeError`].
+pub async fn rename(system: &Rc<System>, name: &str, new: &str) -> Result<(), ChangeError> {
+    let _turn = system.changing.lock().await;
+    let allowed = system.store.allowed(name).ok_or_else(|| missing(name))?;
+    let definition = store::definition(name, &system.store.installed(name));
+    let definition = definition.map_err(|error| ChangeError::Failed(error.to_string()))?;
+    let service = store::read(new, definition.text, "service.toml").service.map_err(ChangeError::Refused)?;
+    if system.store.installed(new).exists() || system.with(new, |_| ()).is_some() {
+        return Err(ChangeError::Conflict(format!("there is a service {new} already")));
+    }
+    membership::check(system, new, &service).map_err(ChangeError::Conflict)?;
+    leave(system, name).await?;
+    let store = system.store.clone();
+    let (old, name) = (name.to_owned(), new.to_owned());
+    on_thread("rename", move || store.rename(&old, &name).and_then(|()| store.allow(&name, allowed))).await?;
+    start(system, new, true)
+}
+
+async fn allow(system: &Rc<System>, name: &str, allowed: Digest, held: bool) -> Result<(), ChangeError> {
     let _turn = system.changing.lock().await;
     let is_own = system.with(name, |unit| unit.added.is_none()) == Some(true);
     if is_own || !added::is_name(name) || !system.store.installed(name).exists() {
@@ -167,7 +200,7 @@ pub async fn enable(system: &Rc<System>, name: &str, allowed: Digest) -> Result<
     let store = system.store.clone();
     let service_name = name.to_owned();
     on_thread("allow", move || store.allow(&service_name, allowed)).await?;
-    start(system, name)
+    start(system, name, held)
 }
 
 /// Stops a service and keeps it from being started.
@@ -217,20 +250,20 @@ async fn replace(system: &Rc<System>, name: &str, starts: bool) -> Result<(), Ch
     let exchanged = on_thread("exchange", move || store.exchange(&service)).await;
     // Whatever happened: the version that is in its place now goes on.
     if starts {
-        start(system, name)?;
+        start(system, name, false)?;
     }
     exchanged
 }
 
-/// Brings an enabled service into the system.
-fn start(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
+/// Brings an enabled service into the system; one that is held waits for somebody to start it.
+fn start(system: &Rc<System>, name: &str, held: bool) -> Result<(), ChangeError> {
     let folder = system.store.installed(name);
     let origin = store::origin(&folder).map_err(|error| ChangeError::Failed(error.to_string()))?;
     let definition = store::definition(name, &folder).map_err(|error| ChangeError::Failed(error.to_string()))?;
     let service = definition.service.map_err(ChangeError::Refused)?;
     // One that was broken before.
     system.units.borrow_mut().remove(name);
-    membership::bring_in(system, name, service, origin).map_err(ChangeError::Conflict)
+    membership::bring_in(system, name, service, origin, held).map_err(ChangeError::Conflict)
 }
 
 fn missing(name: &str) -> ChangeError {

@@ -196,7 +196,8 @@ mod tests {
         for id in ids {
             fs::create_dir_all(store.images().join(id.hex())).unwrap();
             fs::write(store.images().join(id.hex()).join(ARCHIVE_FILE), "tar").unwrap();
-            write(&store, &Stored { id, digest: Some(id), names: Vec::new(), bytes: 3 }).unwrap();
+            write(&store, &Stored { id, digest: Some(id), names: Vec::new(), bytes: 3, defaults: Default::default() })
+                .unwrap();
         }
         (store, ids)
     }

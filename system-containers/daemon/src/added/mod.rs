@@ -9,9 +9,11 @@
 //! | [`mod@verify`] | whether a service is still what was added, before every start |
 //! | [`job`] | one job of `image-store` |
 //! | [`change`] | add, upgrade, enable, disable, remove |
+//! | [`from_docker`] | a container as Docker's clients ask for it, as a definition; pure |
 //! | [`images`] | images kept as archives |
 
 pub mod change;
+pub mod from_docker;
 pub mod images;
 pub mod job;
 pub mod load;

@@ -142,6 +142,16 @@ impl Store {
         Ok(())
     }
 
+    /// Gives a service another name, under which there is none.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename(&self, name: &str, new: &str) -> io::Result<()> {
+        fs::rename(self.installed(name), self.installed(new))?;
+        self.discard(&self.staged(name))?;
+        sync(&self.folder.join(INSTALLED))
+    }
+
     /// Takes a folder away: at once out of sight, so that nothing half removed is ever found.
     ///
     /// # Errors

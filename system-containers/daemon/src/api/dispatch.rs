@@ -8,8 +8,8 @@ use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
-    archive, attach, confinement, containers, engine, events, exec, hull, images, kept, logs, merged_logs, services,
-    stats, top, upload, wait,
+    archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs,
+    services, stats, top, upload, wait,
 };
 use crate::lifecycle::System;
 use hyper::body::Incoming;
@@ -103,6 +103,8 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::ServiceDisable(name) => services::disable(system, &name).await,
         Route::ServiceRemove(name) => services::remove(system, &name).await,
         Route::Remove(id) => services::remove_container(system, &id, &query).await,
+        Route::Create => create::create(system, &query, body::read(request.into_body()).await?).await,
+        Route::Rename(id) => create::rename(system, &id, &query).await,
         Route::Upload => Ok(body::json(StatusCode::CREATED, &upload::upload(system, request.into_body()).await?)),
         Route::ImageLoad => kept::load(system, request.into_body()).await,
         Route::ImagePull => kept::pull(system, &query, request.headers()),

@@ -13,6 +13,7 @@
 //! | [`model`], [`describe`] | JSON shapes, and services in them |
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
 //! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
+//! | [`create`] | containers as services of the owner's |
 //! | [`services`], [`upload`] | services the owner adds, and archives sent for them |
 //! | [`kept`] | images kept as archives: load, pull, save, tag, remove |
 //! | [`progress`] | answers that say what is being done |
@@ -24,6 +25,7 @@ pub mod attach;
 pub mod body;
 pub mod confinement;
 pub mod containers;
+pub mod create;
 pub mod describe;
 pub mod dispatch;
 pub mod engine;

@@ -19,14 +19,15 @@
 
 pub use bollard_stubs::models::{
     ContainerBlkioStatEntry, ContainerBlkioStats, ContainerConfig, ContainerCpuStats, ContainerCpuUsage,
-    ContainerInspectResponse, ContainerMemoryStats, ContainerPidsStats, ContainerState, ContainerStateStatusEnum,
-    ContainerStatsResponse, ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings,
-    ContainerSummaryStateEnum, ContainerTopResponse, ContainerWaitResponse, ErrorResponse, EventActor, EventMessage,
-    EventMessageScopeEnum, EventMessageTypeEnum, ExecConfig, ExecInspectResponse, ExecStartConfig, FilesystemChange,
-    Health, HealthStatusEnum, HistoryResponseItem, HostConfig, HostConfigLogConfig, ImageConfig, ImageInspect,
-    ImageInspectRootFs, ImageSummary, MountPoint, MountPointTypeEnum, NetworkSettings, ProcessConfig, RestartPolicy,
-    RestartPolicyNameEnum, SystemDataUsageResponse, SystemInfo, SystemInfoCgroupDriverEnum,
-    SystemInfoCgroupVersionEnum, SystemVersion, SystemVersionComponents, SystemVersionPlatform, VolumeListResponse,
+    ContainerCreateResponse, ContainerInspectResponse, ContainerMemoryStats, ContainerPidsStats, ContainerState,
+    ContainerStateStatusEnum, ContainerStatsResponse, ContainerSummary, ContainerSummaryHostConfig,
+    ContainerSummaryNetworkSettings, ContainerSummaryStateEnum, ContainerTopResponse, ContainerWaitResponse,
+    ErrorResponse, EventActor, EventMessage, EventMessageScopeEnum, EventMessageTypeEnum, ExecConfig,
+    ExecInspectResponse, ExecStartConfig, FilesystemChange, Health, HealthStatusEnum, HistoryResponseItem, HostConfig,
+    HostConfigLogConfig, ImageConfig, ImageInspect, ImageInspectRootFs, ImageSummary, MountPoint, MountPointTypeEnum,
+    NetworkSettings, ProcessConfig, RestartPolicy, RestartPolicyNameEnum, SystemDataUsageResponse, SystemInfo,
+    SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemVersion, SystemVersionComponents,
+    SystemVersionPlatform, VolumeListResponse,
 };
 use serde::Serialize;
 

@@ -114,6 +114,10 @@ pub enum Route {
     ImageTag(String),
     /// `DELETE /containers/{id}`
     Remove(String),
+    /// `POST /containers/create`
+    Create,
+    /// `POST /containers/{id}/rename`
+    Rename(String),
     /// Anything else.
     Unsupported,
 }
@@ -159,6 +163,8 @@ impl Route {
             ["events"] if get => Self::Events,
             ["volumes"] if get => Self::Volumes,
             ["containers", id, "exec"] if post => Self::ExecCreate((*id).into()),
+            ["containers", "create"] if post => Self::Create,
+            ["containers", id, "rename"] if post => Self::Rename((*id).into()),
             ["containers", id, verb] if post => match *verb {
                 "start" => Self::Change((*id).into(), Verb::Start),
                 "stop" => Self::Change((*id).into(), Verb::Stop),
@@ -224,7 +230,9 @@ mod tests {
             (Method::GET, "/images/a/b:1/get", Route::ImageSave("a/b:1".into())),
             (Method::POST, "/images/create", Route::ImagePull),
             (Method::DELETE, "/containers/web", Route::Remove("web".into())),
-            (Method::POST, "/containers/create", Route::Unsupported),
+            (Method::POST, "/containers/create", Route::Create),
+            (Method::POST, "/v1.44/containers/a/rename", Route::Rename("a".into())),
+            (Method::POST, "/commit", Route::Unsupported),
             (Method::GET, "/vx/version", Route::Unsupported),
             (Method::GET, "/", Route::Unsupported),
         ] {

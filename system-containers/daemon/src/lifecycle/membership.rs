@@ -1,6 +1,6 @@
 //! Services that come and go while the machine runs.
 
-use super::machine::Event;
+use super::machine::{Event, Phase};
 use super::record::Record;
 use super::system::System;
 use super::unit::Unit;
@@ -11,11 +11,11 @@ use hull_service::Service;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Makes an added service one of the system's; it is started like any other.
+/// Makes an added service one of the system's; it is started like any other, or when it is held once somebody asks for it.
 ///
 /// # Errors
 /// Why its place in the graph is impossible.
-pub fn bring_in(system: &Rc<System>, name: &str, service: Service, origin: Origin) -> Result<(), String> {
+pub fn bring_in(system: &Rc<System>, name: &str, service: Service, origin: Origin, held: bool) -> Result<(), String> {
     let graph = graph_with(system, name, Some(&service))?;
     let wanted = {
         let units = system.units.borrow();
@@ -24,14 +24,17 @@ pub fn bring_in(system: &Rc<System>, name: &str, service: Service, origin: Origi
     };
     let has_timer = service.timer.is_some();
     system.graph.replace(graph);
-    let unit = Unit { added: Some(Some(origin)), ..Unit::new(service, Record::fresh()) };
+    let mut unit = Unit { added: Some(Some(origin)), ..Unit::new(service, Record::fresh()) };
+    if held {
+        unit.record.machine.phase = Phase::Idle;
+    }
     system.units.borrow_mut().insert(name.into(), unit);
     system.save(name);
     system.tell(name, "create", &[]);
     if has_timer {
         system.timers.notify_one();
     }
-    if wanted {
+    if wanted && !held {
         system.post(name, Event::Wanted);
     }
     system.look_again();

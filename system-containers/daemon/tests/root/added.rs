@@ -235,3 +235,46 @@ fn root_images_are_kept_named_saved_and_removed() {
     let (status, body) = machine.ask("POST", "/images/load", b"no archive");
     assert!(status == 200 && body.contains("\"errorDetail\""), "{body}");
 }
+
+#[test]
+fn root_a_container_made_by_a_docker_client_is_a_service() {
+    let machine = Machine::start();
+    machine.ask("POST", "/images/load", image("one\n"));
+    let (status, body) = machine.ask("POST", "/containers/create?name=job", json!({ "Image": "absent" }).to_string());
+    assert!(status == 404 && body.contains("No such image"), "{status} {body}");
+    let create = |name: &str, policy: &str, script: &str| {
+        let body = json!({ "Image": "web:1", "Entrypoint": ["/bin/busybox"], "Cmd": ["sh", "-c", script], "Env": ["A=b"],
+            "HostConfig": { "RestartPolicy": { "Name": policy }, "OomScoreAdj": 1, "AutoRemove": policy == "no",
+                "Ulimits": [{ "Name": "nofile", "Soft": 1024, "Hard": 1024 }] } });
+        machine.ask("POST", &format!("/containers/create?name={name}"), body.to_string())
+    };
+    let (status, body) = create("job", "no", "/bin/busybox cat /etc/text; echo $A; exit 3");
+    assert!(status == 201 && body.contains("no network"), "{status} {body}");
+    assert_eq!(machine.0.service_status("job").unwrap()["state"], "idle");
+    let (status, _) = create("job", "no", "x");
+    assert_eq!(status, 409);
+    // Attached before it is started, as the CLI does, and waited for until it is gone.
+    let path = "/containers/job/attach?stream=1&stdout=1&stderr=1";
+    let attached = client::hijack(&machine.0.socket(), path, "").unwrap();
+    let waited = std::thread::scope(|scope| {
+        let wait = scope.spawn(|| machine.ask("POST", "/containers/job/wait?condition=removed", ""));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        machine.ask("POST", "/containers/job/start", "");
+        wait.join().unwrap().1
+    });
+    assert!(waited.contains("\"StatusCode\":3"), "{waited}");
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut { attached }, &mut bytes).unwrap();
+    let text: String = client::frames(&bytes).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(text, "one\nb\n");
+    assert!(machine.0.service_status("job").is_none());
+
+    let (status, body) = create("keeper", "always", "exec /bin/busybox sleep 1000");
+    assert_eq!(status, 201, "{body}");
+    assert_eq!(machine.ask("POST", "/containers/keeper/rename?name=kept", "").0, 204);
+    assert_eq!(machine.ask("POST", "/containers/kept/start", "").0, 204);
+    machine.0.until_state("kept", "ready");
+    assert_eq!(machine.ask("POST", "/containers/kept/rename?name=other", "").0, 409);
+    assert_eq!(machine.ask("POST", "/containers/other/rename?name=mine", "").0, 403);
+    assert_eq!(machine.ask("DELETE", "/containers/kept?force=1", "").0, 204);
+}

@@ -119,6 +119,24 @@ pub struct Stored {
     pub names: Vec<String>,
     /// Bytes of the archive.
     pub bytes: u64,
+    /// What the image itself says about its program.
+    pub defaults: Defaults,
+}
+
+/// What an image's configuration says about its program (OCI image specification, config.md).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defaults {
+    /// `Entrypoint`.
+    pub entrypoint: Vec<String>,
+    /// `Cmd`.
+    pub command: Vec<String>,
+    /// `Env`.
+    pub environment: Vec<String>,
+    /// `WorkingDir`.
+    pub working_directory: Option<String>,
+    /// `User`.
+    pub user: Option<String>,
 }
 
 #[cfg(test)]

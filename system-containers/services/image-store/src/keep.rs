@@ -57,7 +57,8 @@ pub fn keep(
     let file = File::open(&place).map_err(what())?;
     let bytes = file.metadata().map_err(what())?.len();
     file.sync_all().map_err(what())?;
-    let stored = Stored { id: image.id, digest: image.digests.first().copied(), names, bytes };
+    let stored =
+        Stored { id: image.id, digest: image.digests.first().copied(), names, bytes, defaults: image.defaults };
     let path = staging.path().join(STORED_FILE);
     let text =
         serde_json::to_vec_pretty(&stored).map_err(|error| ImageError::io(STORED_FILE)(io::Error::from(error)))?;

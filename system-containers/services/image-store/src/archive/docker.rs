@@ -1,7 +1,7 @@
 //! `docker save` before Docker 25: `manifest.json` names the configuration and the layers' tar files. Only the
 //! configuration has a digest, in its name; the layers are checked against it when they are unpacked.
 
-use super::oci::{Image, diff_ids, parse};
+use super::oci::{Image, defaults, diff_ids, parse};
 use super::{Archive, read};
 use crate::digest::Digest;
 use crate::error::ImageError;
@@ -40,5 +40,5 @@ pub(super) fn image(archive: &Archive, limits: &Limits) -> Result<Image, ImageEr
     let layer =
         |(name, diff_id): (&String, Digest)| Ok(Layer { blob: archive.member(name)?, name: name.clone(), diff_id });
     let layers = one.layers.iter().zip(diff_ids).map(layer).collect::<Result<_, ImageError>>()?;
-    Ok(Image { digests: Vec::new(), id, layers })
+    Ok(Image { digests: Vec::new(), id, layers, defaults: defaults(&configuration) })
 }

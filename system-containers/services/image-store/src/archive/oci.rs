@@ -3,6 +3,7 @@
 use super::{Blobs, Kind, read};
 use crate::digest::Digest;
 use crate::error::ImageError;
+use crate::job::Defaults;
 use crate::layer::Layer;
 use crate::limits::Limits;
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub(crate) struct Image {
     pub(crate) id: Digest,
     /// From the lowest to the highest.
     pub(crate) layers: Vec<Layer>,
+    /// About its program.
+    pub(crate) defaults: Defaults,
 }
 
 impl Image {
@@ -70,6 +73,17 @@ struct Configuration {
     architecture: String,
     os: String,
     rootfs: RootFs,
+    config: Option<Config>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Config {
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+    working_dir: String,
+    user: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,7 +144,21 @@ fn image(digests: Vec<Digest>, manifest: &Manifest, blobs: &impl Blobs, limits: 
         Ok(Layer { blob: blobs.blob(Kind::Blob, digest, Some(descriptor.size))?, name: digest.to_string(), diff_id })
     };
     let layers = manifest.layers.iter().zip(diff_ids).map(layer).collect::<Result<_, ImageError>>()?;
-    Ok(Image { digests, id, layers })
+    Ok(Image { digests, id, layers, defaults: defaults(&configuration) })
+}
+
+/// What the configuration says about the program; what cannot be read is not there.
+pub(super) fn defaults(configuration: &[u8]) -> Defaults {
+    let parsed = serde_json::from_slice::<Configuration>(configuration).ok();
+    let config = parsed.and_then(|configuration| configuration.config).unwrap_or_default();
+    let said = |text: String| (!text.is_empty()).then_some(text);
+    Defaults {
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        command: config.cmd.unwrap_or_default(),
+        environment: config.env.unwrap_or_default(),
+        working_directory: said(config.working_dir),
+        user: said(config.user),
+    }
 }
 
 /// Digests of the unpacked layers, as the configuration gives them, when there are as many as layers.
