@@ -15,8 +15,13 @@ pub async fn run(system: Rc<System>, mut posts: UnboundedReceiver<Option<Post>>)
     admit(&system);
     progress(&system);
     while let Some(post) = posts.recv().await {
-        if let Some(post) = post {
-            handle(&system, post);
+        // All that have come are handled before anything is decided: each decision looks at every service.
+        let mut next = Some(post);
+        while let Some(post) = next {
+            if let Some(post) = post {
+                handle(&system, post);
+            }
+            next = posts.try_recv().ok();
         }
         admit(&system);
         progress(&system);
@@ -150,7 +155,13 @@ fn admit(system: &Rc<System>) {
     }
     let units = system.units.borrow();
     let machines = units.iter().map(|(name, unit)| (name.as_str(), &unit.record.machine)).collect();
+    // At boot the OS comes first: nothing an owner adds can keep a login waiting.
+    let own_settled = units.values().filter(|unit| unit.added.is_none()).all(|unit| unit.record.machine.settled());
+    let hold_added = *system.boot.borrow() == Boot::Starting && !own_settled;
     for (name, unit) in units.iter().filter(|(_, unit)| unit.record.machine.phase == Phase::Waiting) {
+        if hold_added && unit.added.is_some() {
+            continue;
+        }
         let epoch = Some(unit.record.machine.epoch);
         match admission(name, &system.graph.borrow(), &machines) {
             Admission::Start => system.post_in(name, epoch, Event::Admit),
