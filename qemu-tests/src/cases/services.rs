@@ -116,6 +116,33 @@ fn by_hand(guest: &mut Guest, report: &mut Report) {
         ("images", "system-docker images", "second"),
         ("tag", "system-docker tag second shop/second:2 && system-docker images", "shop/second"),
         ("save", "system-docker save shop/second:2 -o saved.tar && cmp saved.tar second.tar && echo same", "same"),
+        ("image_inspect", "system-docker image inspect -f {{.Os}} second", "linux"),
+        (
+            "run",
+            "system-docker run --rm -e A=b second /bin/busybox sh -c 'cat /etc/text; echo $A; exit 3' 2>&1; echo status $?; system-docker ps -aq --filter name=^c | wc -l",
+            "by hand\nb\nstatus 3\n",
+        ),
+        (
+            "create",
+            "system-docker create --name one --network host --restart always --memory 32m second /bin/busybox sleep 1000 && system-docker ps -a --filter name=one",
+            "Created",
+        ),
+        (
+            "rename",
+            "system-docker rename one two && system-docker start two && system-docker ps --filter name=two",
+            "Up ",
+        ),
+        (
+            "run_with_a_port",
+            "system-docker run -p 80:80 second /bin/busybox true 2>&1 || true",
+            "PortBindings is not supported",
+        ),
+        (
+            "run_privileged",
+            "system-docker run --privileged second /bin/busybox true 2>&1 || true",
+            "Privileged is not supported",
+        ),
+        ("rm_created", "system-docker rm -f two && hull service list | grep -c two || true", "0"),
         ("rmi", "system-docker rmi second:latest shop/second:2", "Deleted: sha256:"),
         ("rm_running", "system-docker rm second 2>&1 || true", "stop it before"),
         ("rm", "system-docker rm -f second && hull service list | grep -c second || true", "0"),
