@@ -8,8 +8,8 @@ use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
-    archive, attach, confinement, containers, engine, events, exec, hull, images, kept, logs, merged_logs, services,
-    stats, top, upload, wait,
+    archive, attach, confinement, containers, engine, events, exec, hull, images, kept, logs, merged_logs, mounts,
+    services, stats, top, upload, wait,
 };
 use crate::lifecycle::System;
 use hyper::body::Incoming;
@@ -104,6 +104,11 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::ServiceRemove(name) => services::remove(system, &name).await,
         Route::Remove(id) => services::remove_container(system, &id, &query).await,
         Route::Upload => Ok(body::json(StatusCode::CREATED, &upload::upload(system, request.into_body()).await?)),
+        Route::Mount => Ok(body::json(ok, &mounts::mount(system, body::read(request.into_body()).await?).await?)),
+        Route::Unmount => mounts::unmount(system, &query).await,
+        Route::SwapOn => mounts::swap_on(system, body::read(request.into_body()).await?).await,
+        Route::SwapOff => mounts::swap_off(system, &query).await,
+        Route::Rescan => mounts::rescan(system, body::read(request.into_body()).await?).await,
         Route::ImageLoad => kept::load(system, request.into_body()).await,
         Route::ImagePull => kept::pull(system, &query, request.headers()),
         Route::ImageSave(name) => kept::save(system, &name),

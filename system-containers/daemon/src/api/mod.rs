@@ -13,6 +13,7 @@
 //! | [`model`], [`describe`] | JSON shapes, and services in them |
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
 //! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
+//! | [`mounts`] | mounts, swap, partition tables |
 //! | [`services`], [`upload`] | services the owner adds, and archives sent for them |
 //! | [`kept`] | images kept as archives: load, pull, save, tag, remove |
 //! | [`progress`] | answers that say what is being done |
@@ -37,6 +38,7 @@ mod log_feed;
 pub mod logs;
 pub mod merged_logs;
 pub mod model;
+pub mod mounts;
 pub mod progress;
 pub mod query;
 pub mod route;
