@@ -32,6 +32,8 @@ pub struct Boot {
     pub kernel_options: String,
     /// Size of the disk in bytes; `None` leaves the image's.
     pub disk_size: Option<u64>,
+    /// Size in bytes of a second, blank disk: [`DATA_DISK`].
+    pub data_size: Option<u64>,
 }
 
 impl Default for Boot {
@@ -46,6 +48,7 @@ impl Default for Boot {
             taps: None,
             kernel_options: String::new(),
             disk_size: Some(8 << 30),
+            data_size: None,
         }
     }
 }
@@ -85,6 +88,8 @@ struct Running {
 
 /// The login every scenario's user data makes.
 pub const USER: &str = "tester";
+/// Where udev shows the second disk, by its serial number.
+pub const DATA_DISK: &str = "/dev/disk/by-id/virtio-hulldata";
 /// PID 1's shell in the host's namespaces, on a virtio console: the checker's eyes.
 const DEBUG_SHELL: &str = "hull.debug-shell=hvc0";
 const POLL: Duration = Duration::from_millis(200);
@@ -105,6 +110,11 @@ impl Guest {
             create.arg(size.to_string());
         }
         run(&mut create)?;
+        let data = boot.data_size.map(|size| (directory.join("data.qcow2"), size));
+        if let Some((data, size)) = &data {
+            let mut create = Command::new("qemu-img");
+            run(create.args(["create", "-q", "-f", "qcow2"]).arg(data).arg(size.to_string()))?;
+        }
         let variables = directory.join("variables.fd");
         if boot.firmware == Firmware::Uefi {
             std::fs::copy(OVMF_VARIABLES, &variables).context("firmware variables; is ovmf installed?")?;
@@ -118,6 +128,7 @@ impl Guest {
             firmware: boot.firmware,
             memory: boot.memory,
             disk,
+            data: data.map(|(data, _)| data),
             seed: boot.seed.as_ref().map(|seed| seed.write(&directory)).transpose()?,
             network: boot.network,
             ports: ports.clone(),

@@ -35,6 +35,8 @@ pub struct Machine {
     pub memory: u32,
     /// System disk; format by file name (`.raw` or qcow2).
     pub disk: PathBuf,
+    /// A blank disk of the owner's, found by its serial number [`DATA_SERIAL`]; qcow2.
+    pub data: Option<PathBuf>,
     /// NoCloud volume; `.iso` is attached as a CD-ROM.
     pub seed: Option<PathBuf>,
     /// Network.
@@ -51,6 +53,8 @@ pub struct Machine {
     pub variables: PathBuf,
 }
 
+/// Serial number of [`Machine::data`].
+pub const DATA_SERIAL: &str = "hulldata";
 /// OVMF as Debian's `ovmf` package installs it.
 pub const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 /// Its variable store template.
@@ -77,6 +81,10 @@ impl Machine {
             let media = if cdrom { ",media=cdrom" } else { "" };
             add(&["-drive", &format!("if=none,id=seed,file={},format=raw,readonly=on{media}", seed.display())]);
             add(&["-device", if cdrom { "ide-cd,drive=seed" } else { "virtio-blk-pci,drive=seed" }]);
+        }
+        if let Some(data) = &self.data {
+            add(&["-drive", &format!("if=none,id=data,file={},format={}", data.display(), format_of(data))]);
+            add(&["-device", &format!("virtio-blk-pci,drive=data,serial={DATA_SERIAL}")]);
         }
         if !self.kernel_options.is_empty() {
             add(&[
@@ -133,6 +141,7 @@ mod tests {
             firmware: Firmware::Bios,
             memory: 512,
             disk: "d.qcow2".into(),
+            data: Some("data.qcow2".into()),
             seed: Some("s.iso".into()),
             network,
             ports: vec![(2222, 22)],
@@ -150,6 +159,7 @@ mod tests {
             "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22,guestfwd=tcp:10.0.2.100:5000-cmd:socat STDIO TCP4:127.0.0.1:4000"
         ));
         assert!(args.contains("kernel-cmdline-extra=a=b,,c") && args.contains("ide-cd"));
+        assert!(args.contains("file=data.qcow2,format=qcow2") && args.contains("drive=data,serial=hulldata"));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! BLKPG: tells the kernel about one partition added or resized on a disk that is in use, where rereading the whole
-//! table would fail with `EBUSY` (`include/uapi/linux/blkpg.h`).
+//! table would fail with `EBUSY` (`include/uapi/linux/blkpg.h`). BLKRRPART: has it read the whole table of a disk that is not.
 
 use rustix::io::Errno;
-use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
+use rustix::ioctl::{NoArg, Opcode, Setter, ioctl, opcode};
 use std::ffi::{c_int, c_longlong, c_void};
 use std::os::fd::AsFd;
 
 const BLKPG: Opcode = opcode::none(0x12, 105);
+/// `include/uapi/linux/fs.h`.
+const BLKRRPART: Opcode = opcode::none(0x12, 95);
 const ADD_PARTITION: c_int = 1;
 const RESIZE_PARTITION: c_int = 3;
 
@@ -39,6 +41,14 @@ pub fn resize(disk: impl AsFd, number: u32, start: u64, length: u64) -> Result<(
     call(disk, RESIZE_PARTITION, number, start, length)
 }
 
+/// Has the kernel read the partition table of `disk` again; the nodes of its partitions are made anew.
+///
+/// Errors: `EBUSY` when a partition is in use, `EINVAL` for a device that has no partitions.
+pub fn reread(disk: impl AsFd) -> Result<(), Errno> {
+    // SAFETY: BLKRRPART takes no argument.
+    unsafe { ioctl(disk, NoArg::<BLKRRPART>::new()) }
+}
+
 fn call(disk: impl AsFd, operation: c_int, number: u32, start: u64, length: u64) -> Result<(), Errno> {
     let mut partition = Partition {
         start: start.try_into().map_err(|_| Errno::OVERFLOW)?,
@@ -63,7 +73,7 @@ mod tests {
 
     #[test]
     fn structures_have_the_kernels_size() {
-        assert_eq!(BLKPG, 0x1269);
+        assert_eq!((BLKPG, BLKRRPART), (0x1269, 0x125f));
         assert_eq!(size_of::<Partition>(), 152);
         assert_eq!(size_of::<Argument>(), 24);
     }
@@ -71,7 +81,7 @@ mod tests {
     #[test]
     fn a_file_is_not_a_disk() -> Result<(), Box<dyn std::error::Error>> {
         let file = std::fs::File::open("/proc/self/exe")?;
-        assert!(add(&file, 5, 1 << 20, 1 << 20).is_err());
+        assert!(add(&file, 5, 1 << 20, 1 << 20).is_err() && reread(&file).is_err());
         assert_eq!(add(&file, 5, u64::MAX, 1), Err(Errno::OVERFLOW));
         Ok(())
     }

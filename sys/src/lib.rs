@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`blkpg`] | tell the kernel about an added or resized partition |
+//! | [`blkpg`] | tell the kernel about an added or resized partition, or have it read the table again |
 //! | [`bpf`] | load and attach device programs of cgroups |
 //! | [`clone`] | fork into namespaces and a cgroup; close-on-exec and signals for the child |
 //! | [`dm`] | device mapper: a dm-verity device and its status |
@@ -13,7 +13,7 @@
 //! | [`schedule`] | sched_setattr and ioprio_set |
 //! | [`seccomp`] | install a compiled filter |
 //! | [`signal`] | any signal to a pidfd |
-//! | [`swap`] | swapoff |
+//! | [`swap`] | swapon, swapoff |
 //! | [`walk`] | openat2 that goes on when interrupted by a rename |
 //! | [`watchdog`] | hardware watchdog |
 

@@ -65,7 +65,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         call: "mount",
         refusals: &[Errno::PERM],
         free: None,
-        may: &["console", "docker"],
+        may: &["docker"],
         act: mount_and_unmount,
     },
     Attempt {

@@ -105,6 +105,7 @@ fn boot(options: &Options) -> Result<ExitCode> {
         firmware: options.firmware,
         memory: options.memory,
         disk,
+        data: None,
         seed,
         network: options.network,
         ports: options.ports.clone(),

@@ -1,6 +1,7 @@
 //! Docker does real work, and cannot be used to take the system's containers away.
 
 use super::first_boot::REGISTRY;
+use super::mounts;
 use crate::guest::Guest;
 use crate::report::Report;
 use anyhow::{Context, Result, ensure};
@@ -61,6 +62,7 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
         ensure!(text == "late\n", "{text}");
         Ok(())
     });
+    mounts::run(guest, report);
     report.case("docker_user_network_resolves_names", || {
         guest.ssh("docker network create net1 && docker run -d --name server --network net1 box")?;
         let text = guest.ssh("docker run --rm --network net1 box wget -q -O - http://server/")?;

@@ -50,6 +50,7 @@ pub fn run(site: &Site, report: &mut Report) {
             seed: Some(Seed::vfat(user_data(site)?, "first")),
             services: vec![(REGISTRY.into(), registry.port)],
             ports: vec![8080],
+            data_size: Some(64 << 20),
             ..Boot::default()
         };
         let mut guest = Guest::boot(site, "first-boot", &boot)?;

@@ -2,7 +2,7 @@
 //!
 //! | scenario | what it shows |
 //! |---|---|
-//! | [`first_boot`] | UEFI, user data, confinement, Docker at work, kills, reboot, power button |
+//! | [`first_boot`] | UEFI, user data, confinement, Docker at work, a disk of the owner's, kills, reboot, power button |
 //! | [`firmware`] | BIOS with 512 MiB, ISO seed, `hull poweroff`, clean file systems, a grown disk |
 //! | [`user_data`] | malformed, empty, huge and hostile user data |
 //! | [`missing`] | nothing at all: no user data, no network card, no state disk; a full one |
@@ -20,6 +20,7 @@ pub mod image;
 pub mod kills;
 pub mod limits;
 pub mod missing;
+pub mod mounts;
 pub mod network;
 pub mod pressure;
 pub mod registry;

@@ -43,7 +43,7 @@ impl Client {
         let mut opened = File::open(file).with_context(|| file.display().to_string())?;
         let response = http::send(self.connect()?, path, &mut opened)
             .with_context(|| format!("{}: no proper answer from the system daemon", file.display()))?;
-        if response.status < 400 { json(response) } else { Err(refused(response)) }
+        if response.status < 400 { json(response) } else { Err(refused(response, path)) }
     }
 
     /// An answer of many lines of JSON: `see` gets each as it comes.
@@ -61,7 +61,7 @@ impl Client {
         let body = body.map(serde_json::to_vec).transpose()?;
         let response = http::request(self.connect()?, method, path, body.as_deref(), upgrade)
             .with_context(|| format!("{method} {path}: no proper answer from the system daemon"))?;
-        if response.status < 400 { Ok(response) } else { Err(refused(response)) }
+        if response.status < 400 { Ok(response) } else { Err(refused(response, path)) }
     }
 
     fn connect(&self) -> Result<UnixStream> {
@@ -82,7 +82,7 @@ impl Client {
 }
 
 /// `{"message": "…"}` of a refused request.
-fn refused(response: Response) -> anyhow::Error {
+fn refused(response: Response, path: &str) -> anyhow::Error {
     let status = response.status;
     let mut body = Vec::new();
     // What arrived says more than why the rest did not.
@@ -92,7 +92,10 @@ fn refused(response: Response) -> anyhow::Error {
         Some(message) => message.trim().to_owned(),
         None => String::from_utf8_lossy(&body).trim().to_owned(),
     };
+    // These name the remedy themselves, and mean neither services nor sockets.
+    let is_whole = ["/hull/mounts", "/hull/swaps", "/hull/rescan"].iter().any(|start| path.starts_with(start));
     let remedy = match status {
+        _ if is_whole => "",
         403 => "; this socket does not allow it",
         404 if !text.contains("hull service") => "; hull ps lists the services",
         _ => "",

@@ -10,6 +10,7 @@
 //! | [`confinement`] | `inspect --confinement`: the report as a table |
 //! | [`added`] | `service`: services of the owner's own |
 //! | [`logs`] | `logs` |
+//! | [`mount`] | `mount`, `umount`, `swapon`, `swapoff`, `rescan` |
 //! | [`priority`], [`when`] | what its options mean; pure |
 //! | [`exec`], [`streams`] | `exec`, and the format of its output |
 //! | [`terminal`] | raw mode and window size |
@@ -23,6 +24,7 @@ mod confinement;
 mod exec;
 mod http;
 mod logs;
+mod mount;
 mod priority;
 mod status;
 mod streams;
@@ -84,11 +86,27 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             }
         }
         Verb::Service(verb) => return added::run(&client, verb),
+        Verb::Mount(wanted) => print(&mount::mount(&client, wanted)?)?,
+        Verb::Umount { lazy, targets } => return each(targets, |target| mount::umount(&client, *lazy, target)),
+        Verb::Swap(wanted) => print(&mount::swap(&client, wanted)?)?,
+        Verb::Rescan { devices } => return each(devices, |device| mount::rescan(&client, device)),
         Verb::Power(action) => {
             client.post("/hull/power", Some(&json!({ "action": action.word() })))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All of them, also behind one that failed.
+fn each<T>(list: &[T], mut act: impl FnMut(&T) -> Result<()>) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for item in list {
+        if let Err(error) = act(item) {
+            eprintln!("hull: {error:#}");
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
 }
 
 fn pretty(value: &serde_json::Value) -> Result<String> {

@@ -307,3 +307,64 @@ fn shell_first(answer: Answer) -> Answer {
         std::thread::spawn(move || answer(&mut stream));
     })
 }
+
+/// The command by another name, as the console has it.
+fn linked(daemon: &Daemon, name: &str, line: &[&str]) -> Command {
+    let link = daemon.directory.path().join(name);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hull"), &link).unwrap();
+    let mut command = Command::new(link);
+    command.args(line).env("HULL_SOCKET", daemon.directory.path().join("hull.sock")).current_dir("/tmp");
+    command
+}
+
+#[test]
+fn mounting_is_the_daemons_work() {
+    let mounted = r#"{"kind":"ext4","read-only":true}"#;
+    for (name, line, request, body) in [
+        (
+            "mount",
+            &["-t", "ext4", "-o", "noatime,x-y", "LABEL=data", "/tmp/../hull-none/a"][..],
+            "POST /hull/mounts",
+            r#"{"kind":"ext4","options":["noatime","x-y"],"source":"LABEL=data","target":"/hull-none/a"}"#,
+        ),
+        (
+            "mount",
+            &["--bind", "hull-none", "hull-none/b"],
+            "POST /hull/mounts",
+            r#"{"kind":null,"options":["bind"],"source":"/tmp/hull-none","target":"/tmp/hull-none/b"}"#,
+        ),
+        ("umount", &["-l", "hull none"], "DELETE /hull/mounts?target=/tmp/hull%20none&lazy=1", ""),
+        ("swapon", &["-p", "7", "/dev/vdb"], "POST /hull/swaps", r#"{"device":"/dev/vdb","priority":7}"#),
+        ("swapoff", &["LABEL=swap"], "DELETE /hull/swaps?device=LABEL%3Dswap", ""),
+        ("partprobe", &["/dev/vdb"], "POST /hull/rescan", r#"{"device":"/dev/vdb"}"#),
+    ] {
+        let daemon = Daemon::new(vec![reply("200 OK", mounted)]);
+        let output = linked(&daemon, name, line).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        let is_remarked = text(&output.stderr).contains("write-protected, mounted read-only");
+        assert_eq!(is_remarked, name == "mount", "{name}");
+        let requests = daemon.thread.join().unwrap();
+        assert_eq!((requests[0].0.as_str(), requests[0].1.as_str()), (request, body), "{name}");
+    }
+}
+
+#[test]
+fn refused_mounts_end_with_the_daemons_words_and_the_rest_is_done() {
+    let refusal = |status| reply(status, r#"{"message":"/mnt/a: nothing is mounted there"}"#);
+    let daemon = Daemon::new(vec![refusal("404 Not Found"), reply("204 No Content", "")]);
+    let (output, requests) = daemon.run(&["umount", "/hull-none/a", "/hull-none/b"]);
+    assert_eq!((output.status.code(), requests.len()), (Some(1), 2));
+    assert_eq!(text(&output.stderr), "hull: /mnt/a: nothing is mounted there\n");
+    let (output, _) = Daemon::new(vec![refusal("403 Forbidden")]).run(&["mount", "/dev/vda", "/hull-none/a"]);
+    assert_eq!(text(&output.stderr), "hull: /mnt/a: nothing is mounted there\n");
+}
+
+#[test]
+fn lists_need_no_daemon() {
+    let run = |line: &[&str]| Command::new(env!("CARGO_BIN_EXE_hull")).args(line).output().unwrap();
+    let output = run(&["mount", "-t", "proc"]);
+    assert!(text(&output.stdout).contains(" on /proc type proc ("), "{}", text(&output.stdout));
+    assert!(text(&run(&["swapon"]).stdout).starts_with("Filename"));
+    let output = run(&["mount", "/mnt"]);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("no fstab"), "{}", text(&output.stderr));
+}

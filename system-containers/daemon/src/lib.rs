@@ -10,6 +10,7 @@
 //! | [`added`] | services the owner adds: store, consent, changes |
 //! | [`plan`] | definition + machine facts → OCI specification; pure |
 //! | [`lifecycle`] | state machine of a service, the supervisor that drives all of them, adoption after a restart |
+//! | [`mounts`] | mounts, swap and partition tables of the machine's administrators |
 //! | [`readiness`] | sd_notify sockets and probes |
 //! | [`log_store`] | log files, the collecting thread, reading |
 //! | [`control`] | the channel to PID 1 |
@@ -32,6 +33,7 @@ pub mod kernel_log;
 pub mod lifecycle;
 pub mod log_store;
 pub mod logger;
+pub mod mounts;
 pub mod paths;
 pub mod plan;
 pub mod readiness;

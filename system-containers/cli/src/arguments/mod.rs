@@ -3,10 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`added`] | `hull service` |
+//! | [`mount`] | `hull mount` and its kin |
 
 pub(crate) mod added;
+pub(crate) mod mount;
 
 use self::added::Added;
+use self::mount::{Mount, Swap};
 use crate::priority;
 use crate::when::{self, When};
 use lexopt::prelude::*;
@@ -47,6 +50,14 @@ hull: the operating system's services and power
                                           a new image, a new definition, or both
   hull service enable [--yes] NAME        show what it may do, ask, and start it
   hull service disable|remove NAME        stop it, and keep it down; remove its files too, but not its data
+  hull mount [-t TYPE] [-o OPTIONS] [-r] [--bind|--rbind] SOURCE TARGET
+                                          mount a disk, tmpfs, a server's directory, or a directory elsewhere, below
+                                          /home, /mnt, /srv, ...; without arguments list what is mounted
+  hull umount [-l] TARGET...              unmount it; -l: as soon as nobody uses it any more
+  hull swapon [-p PRIORITY] DEVICE...     swap on a device or file made with mkswap; without arguments list them
+  hull swapoff DEVICE...
+  hull rescan DISK...                     read changed partition tables again, after fdisk
+                                          these also as mount, umount, swapon, swapoff, partprobe
   hull poweroff|reboot|halt               also as commands of their own; shutdown [-r|-h|-P|-H] [now]
   hull version | help
 
@@ -75,6 +86,10 @@ pub(crate) enum Verb {
     Exec(Exec),
     Lifecycle { action: Lifecycle, services: Vec<String> },
     Service(Added),
+    Mount(Mount),
+    Umount { lazy: bool, targets: Vec<PathBuf> },
+    Swap(Swap),
+    Rescan { devices: Vec<String> },
     Power(Power),
 }
 
@@ -154,6 +169,8 @@ pub(crate) fn parse(
         Some("halt") => power(&mut parser, &mut socket, Power::Halt)?,
         // shutdown(8) without an option powers off here, as a container host has no single-user mode.
         Some("shutdown") => power(&mut parser, &mut socket, Power::Poweroff)?,
+        Some(name @ ("mount" | "umount" | "swapon" | "swapoff")) => disks(&mut parser, &mut socket, name)?,
+        Some("partprobe") => disks(&mut parser, &mut socket, "rescan")?,
         _ => verb(&mut parser, &mut socket)?,
     };
     Ok(Invocation { socket, verb })
@@ -182,11 +199,25 @@ fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexop
         "stop" => lifecycle(parser, socket, Lifecycle::Stop),
         "restart" => lifecycle(parser, socket, Lifecycle::Restart),
         "service" => added::parse(parser, socket).map(Verb::Service),
+        name @ ("mount" | "umount" | "swapon" | "swapoff" | "rescan") => disks(parser, socket, name),
         "poweroff" => power(parser, socket, Power::Poweroff),
         "reboot" => power(parser, socket, Power::Reboot),
         "halt" => power(parser, socket, Power::Halt),
         _ => Err(format!("there is no command \"{word}\"").into()),
     }
+}
+
+fn disks(parser: &mut lexopt::Parser, socket: &mut PathBuf, command: &str) -> Result<Verb, lexopt::Error> {
+    Ok(match command {
+        "mount" => Verb::Mount(mount::mount(parser, socket)?),
+        "umount" => {
+            let (lazy, targets) = mount::umount(parser, socket)?;
+            Verb::Umount { lazy, targets }
+        }
+        "swapon" => Verb::Swap(mount::swapon(parser, socket)?),
+        "swapoff" => Verb::Swap(Swap::Off { devices: mount::devices(parser, socket, command)? }),
+        _ => Verb::Rescan { devices: mount::devices(parser, socket, command)? },
+    })
 }
 
 fn plain(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<(), lexopt::Error> {
@@ -383,6 +414,12 @@ mod tests {
             ("hull reboot", Verb::Power(Power::Reboot)),
             ("/usr/sbin/poweroff -f", Verb::Power(Power::Poweroff)),
             ("halt", Verb::Power(Power::Halt)),
+            ("/usr/bin/mount", Verb::Mount(Mount::List { kind: None })),
+            ("hull mount", Verb::Mount(Mount::List { kind: None })),
+            ("umount -l /mnt/a", Verb::Umount { lazy: true, targets: vec!["/mnt/a".into()] }),
+            ("swapon -p 5 /dev/vdb", Verb::Swap(Swap::On { devices: vec!["/dev/vdb".into()], priority: Some(5) })),
+            ("hull swapoff /dev/vdb", Verb::Swap(Swap::Off { devices: vec!["/dev/vdb".into()] })),
+            ("partprobe /dev/vdb", Verb::Rescan { devices: vec!["/dev/vdb".into()] }),
             ("shutdown -h now", Verb::Power(Power::Poweroff)),
             ("shutdown -r now", Verb::Power(Power::Reboot)),
         ] {
@@ -401,6 +438,8 @@ mod tests {
             ("hull logs --since yesterday docker", "neither"),
             ("hull exec console", "name a command"),
             ("hull restart", "name a service"),
+            ("hull rescan", "name a device"),
+            ("mount -a", "no fstab"),
             ("hull inspect --confinement", "one service"),
             ("hull inspect a b", "one service"),
             ("hull restart ../hull/power", "no service name"),

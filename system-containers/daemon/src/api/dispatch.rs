@@ -8,7 +8,7 @@ use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
-    archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs,
+    archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs, mounts,
     services, stats, top, upload, wait,
 };
 use crate::lifecycle::System;
@@ -106,6 +106,11 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::Create => create::create(system, &query, body::read(request.into_body()).await?).await,
         Route::Rename(id) => create::rename(system, &id, &query).await,
         Route::Upload => Ok(body::json(StatusCode::CREATED, &upload::upload(system, request.into_body()).await?)),
+        Route::Mount => Ok(body::json(ok, &mounts::mount(system, body::read(request.into_body()).await?).await?)),
+        Route::Unmount => mounts::unmount(system, &query).await,
+        Route::SwapOn => mounts::swap_on(system, body::read(request.into_body()).await?).await,
+        Route::SwapOff => mounts::swap_off(system, &query).await,
+        Route::Rescan => mounts::rescan(system, body::read(request.into_body()).await?).await,
         Route::ImageLoad => kept::load(system, request.into_body()).await,
         Route::ImagePull => kept::pull(system, &query, request.headers()),
         Route::ImageSave(name) => kept::save(system, &name),

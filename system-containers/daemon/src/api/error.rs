@@ -3,6 +3,7 @@
 use super::body::{self, Answer};
 use super::model::ErrorResponse;
 use crate::added::change::ChangeError;
+use crate::mounts::MountError;
 use hyper::StatusCode;
 
 /// What a client did wrong, or what could not be done.
@@ -63,6 +64,18 @@ impl From<ChangeError> for ApiError {
             ChangeError::Conflict(text) => Self::conflict(text),
             ChangeError::Refused(text) => Self::bad(text),
             ChangeError::Failed(text) => Self::internal(text),
+        }
+    }
+}
+
+impl From<MountError> for ApiError {
+    fn from(error: MountError) -> Self {
+        match error {
+            MountError::Bad(text) => Self::bad(text),
+            MountError::Forbidden(text) => Self::forbidden(text),
+            MountError::Missing(text) => Self::missing(text),
+            MountError::Conflict(text) => Self::conflict(text),
+            MountError::Failed(text) => Self::internal(text),
         }
     }
 }

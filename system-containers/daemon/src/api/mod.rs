@@ -14,6 +14,7 @@
 //! | [`containers`], [`engine`], [`exec`], [`hull`], [`images`], [`logs`] | the endpoints |
 //! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
 //! | [`create`] | containers as services of the owner's |
+//! | [`mounts`] | mounts, swap, partition tables |
 //! | [`services`], [`upload`] | services the owner adds, and archives sent for them |
 //! | [`kept`] | images kept as archives: load, pull, save, tag, remove |
 //! | [`progress`] | answers that say what is being done |
@@ -39,6 +40,7 @@ mod log_feed;
 pub mod logs;
 pub mod merged_logs;
 pub mod model;
+pub mod mounts;
 pub mod progress;
 pub mod query;
 pub mod route;

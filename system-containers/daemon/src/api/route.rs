@@ -100,6 +100,16 @@ pub enum Route {
     ServiceRemove(String),
     /// `POST /hull/uploads`
     Upload,
+    /// `POST /hull/mounts`
+    Mount,
+    /// `DELETE /hull/mounts`
+    Unmount,
+    /// `POST /hull/swaps`
+    SwapOn,
+    /// `DELETE /hull/swaps`
+    SwapOff,
+    /// `POST /hull/rescan`
+    Rescan,
     /// `POST /images/load`
     ImageLoad,
     /// `POST /images/create`
@@ -189,6 +199,11 @@ impl Route {
             ["hull", "services", name, "disable"] if post => Self::ServiceDisable((*name).into()),
             ["hull", "services", name] if delete => Self::ServiceRemove((*name).into()),
             ["hull", "uploads"] if post => Self::Upload,
+            ["hull", "mounts"] if post => Self::Mount,
+            ["hull", "mounts"] if delete => Self::Unmount,
+            ["hull", "swaps"] if post => Self::SwapOn,
+            ["hull", "swaps"] if delete => Self::SwapOff,
+            ["hull", "rescan"] if post => Self::Rescan,
             _ => Self::Unsupported,
         }
     }
@@ -225,6 +240,9 @@ mod tests {
             (Method::GET, "/hull/power", Route::Unsupported),
             (Method::POST, "/hull/services/web/enable", Route::ServiceEnable("web".into())),
             (Method::DELETE, "/hull/services/web", Route::ServiceRemove("web".into())),
+            (Method::POST, "/hull/mounts", Route::Mount),
+            (Method::DELETE, "/hull/mounts", Route::Unmount),
+            (Method::DELETE, "/hull/swaps", Route::SwapOff),
             (Method::DELETE, "/v1.44/images/a/b:1", Route::ImageRemove("a/b:1".into())),
             (Method::POST, "/images/a/b/tag", Route::ImageTag("a/b".into())),
             (Method::GET, "/images/a/b:1/get", Route::ImageSave("a/b:1".into())),
@@ -243,8 +261,9 @@ mod tests {
     #[test]
     fn a_power_socket_can_end_the_machine_and_nothing_else() {
         assert!(Route::Power.allowed(Scope::Power) && Route::Ping.allowed(Scope::Power));
-        for route in [Route::Status, Route::MergedLogs, Route::List, Route::ExecCreate("a".into()), Route::Unsupported]
-        {
+        let mounts = [Route::Mount, Route::Unmount, Route::SwapOn, Route::SwapOff, Route::Rescan];
+        let others = [Route::Status, Route::MergedLogs, Route::List, Route::ExecCreate("a".into()), Route::Unsupported];
+        for route in mounts.into_iter().chain(others) {
             assert!(!route.allowed(Scope::Power), "{route:?}");
             assert!(route.allowed(Scope::Admin));
         }

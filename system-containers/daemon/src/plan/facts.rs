@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a plan has to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +40,27 @@ impl Facts {
 pub fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
+}
+
+/// Numbers of everything the OS itself lives on: the disks of the file systems at `paths`, however they are stacked, with
+/// all partitions of those disks and all that is stacked on them. File systems without a device are in it by the number
+/// stat(2) shows.
+pub fn devices_of(paths: &[PathBuf]) -> BTreeSet<(u32, u32)> {
+    let stats = paths.iter().filter_map(|path| rustix::fs::stat(path).ok());
+    let numbers = stats.map(|status| (rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev)));
+    numbers.flat_map(|number| family(Path::new("/sys/dev/block"), number)).collect()
+}
+
+fn family(devices: &Path, number: (u32, u32)) -> BTreeSet<(u32, u32)> {
+    let mut numbers = BTreeSet::from([number]);
+    let mut work = vec![devices.join(format!("{}:{}", number.0, number.1))];
+    while let Some(device) = work.pop() {
+        let Ok(folder) = device.canonicalize() else { continue };
+        let disk = if folder.join("partition").exists() { folder.parent().unwrap_or(&folder) } else { &folder };
+        numbers.extend(disk_numbers(disk));
+        work.extend(fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten().map(|entry| entry.path()));
+    }
+    numbers
 }
 
 fn disk_numbers(folder: &Path) -> BTreeSet<(u32, u32)> {
@@ -80,6 +101,28 @@ mod tests {
         let text = "Character devices:\n  1 mem\n247 watchdog\n\nBlock devices:\n  7 loop\n";
         assert_eq!(character_major(text, "watchdog"), Some(247));
         assert_eq!(character_major(text, "loop"), None);
+    }
+
+    #[test]
+    fn the_family_of_a_stacked_device_is_the_whole_disk_below_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for (path, number) in
+            [("vda", "254:0"), ("vda/vda1", "254:1"), ("vda/vda3", "254:3"), ("dm-0", "252:0"), ("vdb", "254:16")]
+        {
+            fs::create_dir_all(at(path)).unwrap();
+            fs::write(at(path).join("dev"), number).unwrap();
+        }
+        for partition in ["vda/vda1", "vda/vda3"] {
+            fs::write(at(partition).join("partition"), "").unwrap();
+        }
+        fs::create_dir_all(at("dm-0/slaves")).unwrap();
+        fs::create_dir_all(at("numbers")).unwrap();
+        std::os::unix::fs::symlink(at("vda/vda3"), at("dm-0/slaves/vda3")).unwrap();
+        std::os::unix::fs::symlink(at("dm-0"), at("numbers/252:0")).unwrap();
+        let numbers: Vec<_> = family(&at("numbers"), (252, 0)).into_iter().collect();
+        assert_eq!(numbers, [(252, 0), (254, 0), (254, 1), (254, 3)]);
+        assert_eq!(family(&at("numbers"), (0, 40)).len(), 1);
     }
 
     #[test]

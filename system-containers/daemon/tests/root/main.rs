@@ -13,6 +13,8 @@ mod lifecycle;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod mounts;
+#[cfg(test)]
 mod notify;
 #[cfg(test)]
 mod survival;

@@ -8,7 +8,7 @@ use rustix::net::{
 };
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,23 @@ impl FakeInit {
                 rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).ok();
             }
         }
+    }
+
+    /// Runs a program of this machine's and returns what it prints; whoever else waits for it loses against the reaper.
+    pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> String {
+        let child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn();
+        let (id, stdout) = child.map(|child| (child.id(), child.stdout)).unwrap();
+        let mut text = String::new();
+        stdout.unwrap().read_to_string(&mut text).unwrap();
+        let pid = i32::try_from(id).unwrap();
+        let status = loop {
+            match self.known.lock().unwrap().exits.remove(&pid) {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        assert_eq!(status, 0, "{program} {arguments:?}: {text}");
+        text.trim().to_owned()
     }
 
     /// Sends a message to the daemon.

@@ -15,3 +15,6 @@ pub mod files;
 pub mod identity;
 pub mod mounts;
 pub mod services;
+
+/// The administrator's command, which mounts and adds services.
+pub const HULL: &str = "/usr/bin/hull";

@@ -1,36 +1,22 @@
-//! Carries `mounts` out with mount(2).
+//! Carries `mounts` out by the command `hull`: the system daemon mounts, this program and the console may not.
 
 use crate::report::Messages;
 use crate::seed::medium;
 use crate::seed::superblock;
 use crate::userdata::mounts::Mount;
-use anyhow::Context;
-use rustix::mount::{MountFlags, mount, mount_bind};
-use std::ffi::CString;
+use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
-
-/// What mount(2) gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Flags of options it has flags for.
-    pub flags: MountFlags,
-    /// The others, for the file system.
-    pub data: String,
-    /// `bind` or `rbind`.
-    pub bind: bool,
-    /// `noauto`: not mounted at boot.
-    pub skip: bool,
-}
+use std::process::{Command, Stdio};
 
 /// Mounts everything that is not mounted yet; failures are reported.
-pub fn mount_all(root: &Path, mounts: &[Mount], messages: &mut Messages) {
+pub fn mount_all(root: &Path, program: &Path, mounts: &[Mount], messages: &mut Messages) {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     for entry in mounts {
         let target = root.join(entry.target.trim_start_matches('/'));
         if is_mounted(&table, &target) {
             continue;
         }
-        if let Err(error) = mount_one(entry, &target) {
+        if let Err(error) = mount_one(entry, program, &target) {
             let key = format!("mounts[{}]", entry.index);
             let text = format!("{} on {}: {error:#}", entry.source, entry.target);
             if entry.nofail() {
@@ -42,25 +28,24 @@ pub fn mount_all(root: &Path, mounts: &[Mount], messages: &mut Messages) {
     }
 }
 
-fn mount_one(entry: &Mount, target: &Path) -> anyhow::Result<()> {
-    let options = options(&entry.options);
-    if options.skip {
+fn mount_one(entry: &Mount, program: &Path, target: &Path) -> anyhow::Result<()> {
+    if entry.options.iter().any(|option| option == "noauto") {
         return Ok(());
     }
     std::fs::create_dir_all(target).context("create the mount point")?;
     let source = resolve(&entry.source)?;
-    if options.bind {
-        return mount_bind(&source, target).context("bind mount");
+    let mut command = Command::new(program);
+    command.arg("mount");
+    if entry.kind != "auto" {
+        command.args(["-t", &entry.kind]);
     }
-    let probed;
-    let kind = if entry.kind == "auto" {
-        probed = std::fs::File::open(&source).ok().and_then(|file| superblock::probe(&file));
-        probed.as_ref().map(|block| block.kind).context("no known file system on it; name the type")?
-    } else {
-        entry.kind.as_str()
-    };
-    let data = CString::new(options.data).context("options")?;
-    mount(&source, target, kind, options.flags, data.as_c_str()).with_context(|| format!("mount as {kind}"))
+    command.args(["-o", &entry.options.join(","), "--"]).arg(&source).arg(target);
+    let output = command.stdin(Stdio::null()).output().with_context(|| program.display().to_string())?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!("{}", text.lines().last().unwrap_or("not mounted").trim_start_matches("hull: "));
+    }
+    Ok(())
 }
 
 /// Device of `LABEL=` and `UUID=`: what udev says, else what the superblocks say.
@@ -88,50 +73,6 @@ fn resolve(source: &str) -> anyhow::Result<PathBuf> {
     found.map(|(path, _)| path).context("there is no such device")
 }
 
-/// Splits fstab options; what only fstab or systemd knows is left out.
-pub fn options(words: &[String]) -> Options {
-    let mut options = Options { flags: MountFlags::empty(), data: String::new(), bind: false, skip: false };
-    let mut data: Vec<&str> = Vec::new();
-    for word in words.iter().map(String::as_str) {
-        let (flag, on) = match word {
-            "ro" => (MountFlags::RDONLY, true),
-            "rw" => (MountFlags::RDONLY, false),
-            "nosuid" => (MountFlags::NOSUID, true),
-            "suid" => (MountFlags::NOSUID, false),
-            "nodev" => (MountFlags::NODEV, true),
-            "dev" => (MountFlags::NODEV, false),
-            "noexec" => (MountFlags::NOEXEC, true),
-            "exec" => (MountFlags::NOEXEC, false),
-            "noatime" => (MountFlags::NOATIME, true),
-            "nodiratime" => (MountFlags::NODIRATIME, true),
-            "relatime" => (MountFlags::RELATIME, true),
-            "strictatime" => (MountFlags::STRICTATIME, true),
-            "sync" => (MountFlags::SYNCHRONOUS, true),
-            "dirsync" => (MountFlags::DIRSYNC, true),
-            "lazytime" => (MountFlags::LAZYTIME, true),
-            "bind" | "rbind" => {
-                options.bind = true;
-                continue;
-            }
-            "noauto" => {
-                options.skip = true;
-                continue;
-            }
-            "" | "defaults" | "nofail" | "auto" | "_netdev" | "async" | "atime" | "user" | "nouser" | "users" => {
-                continue;
-            }
-            word if word.starts_with("x-") || word.starts_with("comment=") => continue,
-            word => {
-                data.push(word);
-                continue;
-            }
-        };
-        options.flags.set(flag, on);
-    }
-    options.data = data.join(",");
-    options
-}
-
 /// Whether `target` is a mount point by the text of /proc/self/mountinfo (proc(5): octal escapes for blanks).
 fn is_mounted(table: &str, target: &Path) -> bool {
     let target = target.display().to_string();
@@ -143,18 +84,10 @@ fn is_mounted(table: &str, target: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::report::Place;
+    use std::os::unix::fs::PermissionsExt;
 
     fn words(text: &str) -> Vec<String> {
         text.split(',').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn options_are_flags_or_data() {
-        let found = options(&words("defaults,nofail,ro,noatime,x-systemd.device-timeout=5,compress=zstd,uid=5"));
-        assert_eq!(found.flags, MountFlags::RDONLY | MountFlags::NOATIME);
-        assert_eq!(found.data, "compress=zstd,uid=5");
-        assert!(options(&words("ro,rw")).flags.is_empty());
-        assert!(options(&words("noauto")).skip && options(&words("bind")).bind);
     }
 
     #[test]
@@ -164,56 +97,66 @@ mod tests {
         assert!(!is_mounted(table, Path::new("/mnt/a")));
     }
 
-    #[test]
-    fn missing_devices_are_warnings_with_nofail() {
-        let root = tempfile::tempdir().unwrap();
-        let entry = |options: &str| Mount {
+    fn entry(source: &str, kind: &str, options: &str) -> Mount {
+        Mount {
             place: Place { line: 7, column: 3 },
             index: 1,
-            source: "LABEL=no-such-label".into(),
-            target: "/mnt/x".into(),
-            kind: "auto".into(),
+            source: source.into(),
+            target: "/mnt/my x".into(),
+            kind: kind.into(),
             options: words(options),
-        };
-        for (options, errors) in [("defaults", 1), ("defaults,nofail", 0)] {
-            let mut messages = Messages::new("user-data");
-            mount_all(root.path(), &[entry(options)], &mut messages);
-            assert_eq!(messages.errors(), errors);
-            assert!(
-                messages.list()[0]
-                    .to_string()
-                    .contains("line 7 column 3 mounts[1]: LABEL=no-such-label on /mnt/x: there is no such device")
-            );
         }
     }
 
-    /// Really mounts, in a mount namespace of its own.
+    /// Says what it is called with, and refuses what is on `bad`.
+    fn fake_hull(directory: &Path) -> PathBuf {
+        let program = directory.join("hull");
+        let calls = directory.join("calls");
+        let script = format!(
+            "#!/bin/sh\nfor word; do printf '%s|' \"$word\"; done >> {0}\necho >> {0}\ncase \"$*\" in *bad*) echo 'a remark' >&2; echo 'hull: bad: no such server' >&2; exit 1; esac\n",
+            calls.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        program
+    }
+
     #[test]
-    fn root_mounts_are_made_once() {
-        assert!(rustix::process::getuid().is_root(), "run as root");
-        std::thread::spawn(|| {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
-            let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
-            rustix::mount::mount_change("/", private).unwrap();
-            let root = tempfile::tempdir().unwrap();
-            let entry = Mount {
-                place: Place::default(),
-                index: 0,
-                source: "tmpfs".into(),
-                target: "/mnt/a b".into(),
-                kind: "tmpfs".into(),
-                options: words("ro,size=1m"),
-            };
-            // /proc/self is the thread group's; this thread alone has the namespace.
-            let lines = || {
-                let table = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
-                table.lines().filter(|line| line.contains("a\\040b") && line.contains("ro,")).count()
-            };
-            mount_one(&entry, &root.path().join("mnt/a b")).unwrap();
-            assert_eq!(lines(), 1);
-            rustix::mount::unmount(root.path().join("mnt/a b"), rustix::mount::UnmountFlags::DETACH).unwrap();
-        })
-        .join()
-        .unwrap();
+    fn the_command_mounts() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = fake_hull(directory.path());
+        let root = directory.path().join("root");
+        let mounts = [
+            entry("/dev/vdb", "auto", "defaults,nofail"),
+            entry("10.0.0.1:/x", "nfs", "ro,vers=3"),
+            entry("/dev/vdc", "ext4", "noauto"),
+        ];
+        let mut messages = Messages::new("user-data");
+        mount_all(&root, &program, &mounts, &mut messages);
+        assert_eq!(messages.list().len(), 0);
+        let target = root.join("mnt/my x");
+        assert!(target.is_dir());
+        let expected = format!(
+            "mount|-o|defaults,nofail|--|/dev/vdb|{0}|\nmount|-t|nfs|-o|ro,vers=3|--|10.0.0.1:/x|{0}|\n",
+            target.display()
+        );
+        assert_eq!(std::fs::read_to_string(directory.path().join("calls")).unwrap(), expected);
+    }
+
+    #[test]
+    fn failures_are_warnings_with_nofail() {
+        let root = tempfile::tempdir().unwrap();
+        let program = fake_hull(root.path());
+        for (source, reason) in [("LABEL=no-such-label", "there is no such device"), ("bad:/x", "bad: no such server")]
+        {
+            for (options, errors) in [("defaults", 1), ("defaults,nofail", 0)] {
+                let mut messages = Messages::new("user-data");
+                mount_all(root.path(), &program, &[entry(source, "auto", options)], &mut messages);
+                assert_eq!(messages.errors(), errors);
+                let text = messages.list()[0].to_string();
+                let expected = format!("line 7 column 3 mounts[1]: {source} on /mnt/my x: {reason}");
+                assert!(text.contains(&expected), "{text}");
+            }
+        }
     }
 }

@@ -5,13 +5,14 @@
 use super::stamp::Stamp;
 use crate::account::ensure;
 use crate::apply::commands::{self, Setting};
-use crate::apply::{files, identity, mounts};
+use crate::apply::{HULL, files, identity, mounts};
 use crate::paths::{PANICKED, Paths};
 use crate::report::{Messages, Place, Report};
 use crate::seed::instance::Instance;
 use crate::userdata::cloud_config::CloudConfig;
 use crate::userdata::format::{self, Format};
 use anyhow::Context;
+use std::path::Path;
 use std::time::Duration;
 
 /// All of bootcmd: the login waits for it, and a login has to come.
@@ -71,7 +72,7 @@ fn carry_out(paths: &Paths, instance: &Instance, has_data: bool, messages: &mut 
         commands::run_list("bootcmd", data.config.bootcmd.as_deref().unwrap_or_default(), setting, messages);
         set(&booted, id, messages);
     }
-    mounts::mount_all(&paths.root, data.config.mounts.as_deref().unwrap_or_default(), messages);
+    mounts::mount_all(&paths.root, Path::new(HULL), data.config.mounts.as_deref().unwrap_or_default(), messages);
 
     let stamp = Stamp::new(&paths.cloud_state, "users");
     let users = data.config.all_users(&instance.public_keys);

@@ -6,15 +6,13 @@
 use super::apply::{instance, set, user_data, write_files};
 use super::stamp::Stamp;
 use crate::apply::commands::{self, Setting};
-use crate::apply::{engine, services};
+use crate::apply::{HULL, engine, services};
 use crate::paths::{PANICKED, Paths};
 use crate::report::{Final, Messages, Place, Report};
 use crate::store;
 use std::path::Path;
 use std::time::Duration;
 
-/// The command that adds services.
-const HULL: &str = "/usr/bin/hull";
 /// How long commands wait for the engine; they run without it after that.
 const ENGINE_LIMIT: Duration = Duration::from_secs(120);
 /// Beginnings without an end.

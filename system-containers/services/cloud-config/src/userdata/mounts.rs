@@ -15,7 +15,7 @@ pub struct Mount {
     pub source: String,
     /// Absolute path.
     pub target: String,
-    /// Type; `auto` means what the superblock says.
+    /// Type; `auto` tries all the kernel has.
     pub kind: String,
     /// Options, split at commas.
     pub options: Vec<String>,
