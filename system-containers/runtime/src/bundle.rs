@@ -51,6 +51,8 @@ pub struct Bundle {
     pub seccomp: Option<PathBuf>,
     /// Device access, later rules override earlier ones.
     pub devices: Vec<OrderedRule>,
+    /// A new, empty session keyring (session-keyring(7)) instead of the caller's.
+    pub own_keyring: bool,
 }
 
 impl Bundle {

@@ -132,3 +132,14 @@ fn root_owners_of_idmapped_mounts_are_shown_mapped() {
     let output = bed.output("c", "busybox stat -c '%u %g' /mnt/file", json!({"mounts": [mount]}));
     assert_eq!(output, "503 504\n");
 }
+
+#[test]
+fn root_the_session_keyring_is_the_containers_unless_asked() {
+    let bed = Bed::new();
+    // Who is not root sees no keys but those of its own session.
+    let user = json!({"process": {"user": {"uid": 5, "gid": 5}}});
+    let bundle = bed.bundle("c", "busybox grep -c ' hull[.]' /proc/keys; true", user);
+    for (option, want) in [("", "1\n"), ("--no-new-keyring", "0\n")] {
+        assert_eq!(bed.ok(&format!("run {option} --bundle {} c", bundle.display())), want, "{option}");
+    }
+}

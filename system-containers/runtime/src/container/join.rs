@@ -61,6 +61,7 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
             place.write_all(b"0").map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
         }
         move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::CONTROL_GROUP).map_err(at_init)?;
+        process::begin_keyring()?;
         match &terminal {
             None => process::begin(streams.each_ref().map(AsFd::as_fd))?,
             Some(Terminal { slave, .. }) => {

@@ -84,6 +84,7 @@ fn inside(
     // Not by clone3: there the new namespace would be rooted at the helper's cgroup (kernel/cgroup/namespace.c).
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     process::begin(streams.each_ref().map(AsFd::as_fd))?;
+    process::begin_keyring()?;
     process::keep(descriptors)?;
     process::set_limits(&plan.process)?;
     let mounted = root::place(plan, sources)?;

@@ -29,6 +29,9 @@ use std::path::{Path, PathBuf};
 /// Where a program name without `/` is looked up when the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Session keyrings of containers are named like this.
+const KEYRING: &str = "hull";
+
 /// Highest number a capability can have: the sets are 64 bits wide.
 const CAPABILITY_BITS: u32 = 64;
 
@@ -45,6 +48,12 @@ pub(super) fn begin(streams: [BorrowedFd<'_>; 3]) -> Result<(), StartError> {
         stdio::dup2_stderr(stderr)
     };
     steps().map_err(|errno| StartError::of(Step::Streams, errno))
+}
+
+/// Gives the process an empty session keyring: the caller's holds keys of the host, and outlives fork and execve.
+pub(super) fn begin_keyring() -> Result<(), StartError> {
+    hull_sys::keyring::join_new_session(KEYRING)
+        .map_err(|error| StartError::at(Step::Credentials, "session keyring", super::of_io(&error)))
 }
 
 /// Leaves descriptors open for the program, under the numbers they have.

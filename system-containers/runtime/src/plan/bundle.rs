@@ -23,6 +23,7 @@ pub(crate) struct Extras {
     /// New namespaces made by clone3(2), as `CLONE_NEW*`.
     pub(crate) new_namespaces: i32,
     pub(crate) own_cgroup_namespace: bool,
+    pub(crate) own_keyring: bool,
     /// Namespaces joined by path, with their `CLONE_NEW*`.
     pub(crate) joined: Vec<(i32, PathBuf)>,
     pub(crate) create_container: Vec<Hook>,
@@ -80,6 +81,7 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
         mappings: None,
         new_namespaces: 0,
         own_cgroup_namespace: false,
+        own_keyring: bundle.own_keyring,
         joined: Vec::new(),
         create_container: hooks.create_container().clone().unwrap_or_default(),
         start_container: hooks.start_container().clone().unwrap_or_default(),
