@@ -41,7 +41,10 @@ pub(crate) fn create(
     let joined = open_namespaces(extras)?;
     let (ours, theirs) = pair()?;
     let host_time = extras.time.as_deref().map(new_time).transpose()?;
-    let forked = fork(CloneFlags::from_bits_retain(extras.new_namespaces), Some(cgroup.as_fd()));
+    let mut namespaces = CloneFlags::from_bits_retain(extras.new_namespaces);
+    namespaces
+        .set(CloneFlags::CLONE_NEWIPC, namespaces.contains(CloneFlags::CLONE_NEWIPC) && extras.mappings.is_none());
+    let forked = fork(namespaces, Some(cgroup.as_fd()));
     match forked.map_err(|error| StartError::of(Step::Clone, of_io(&error)))? {
         Forked::Child => {
             drop(ours);
@@ -166,6 +169,11 @@ fn inside(
         let root = rustix::thread::set_thread_res_gid(gid, gid, gid)
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
         root.map_err(|errno| StartError::of(Step::IdMapping, errno))?;
+        // Made by the namespace's own user: its message queues belong to who makes it (ipc/mqueue.c).
+        if extras.new_namespaces & CloneFlags::CLONE_NEWIPC.bits() != 0 {
+            nix::sched::unshare(CloneFlags::CLONE_NEWIPC)
+                .map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
+        }
         // A change of the user makes that what `fs.suid_dumpable` says, prctl(2).
         hide()?;
     }
@@ -176,6 +184,9 @@ fn inside(
         nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     }
     process::begin([ends.stdio.stdin, ends.stdio.stdout, ends.stdio.stderr])?;
+    if extras.own_keyring {
+        process::begin_keyring()?;
+    }
     let mounted = root::place(plan, sources)?;
     reporter.sync()?.ask(HOOKS)?;
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
