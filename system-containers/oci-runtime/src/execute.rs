@@ -41,7 +41,7 @@ pub(crate) fn exec(store: &Store, asked: &Exec) -> Result<u8> {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
     let pid = Pid::from_raw(init.pid).context("container not running")?;
-    let mut started = bundle::exec(pid, &cgroup, &process, record.seccomp.as_deref(), stdio)?;
+    let mut started = bundle::exec(pid, &cgroup, &process, record.seccomp.as_ref(), record.state(status), stdio)?;
     let master = started.terminal.take();
     if let Some(file) = pid_file {
         file.write(started.pid)?;

@@ -81,7 +81,7 @@ fn structure() -> Value {
                 "actions": filter::ACTIONS,
                 "operators": filter::OPERATORS,
                 "archs": filter::ARCHITECTURES,
-                "knownFlags": filter::KNOWN_FLAGS,
+                "knownFlags": filter::FLAGS,
                 "supportedFlags": filter::FLAGS,
             },
             "apparmor": {"enabled": false},

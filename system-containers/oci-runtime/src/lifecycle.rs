@@ -68,7 +68,7 @@ fn bundle_of(store: &Store, asked: &Create) -> Result<Bundle> {
     let config::Config { spec, rootfs } = config::load(&directory)?;
     let named = |error: anyhow::Error| error.context(directory.join(config::NAME).display().to_string());
     let linux = spec.linux().clone().unwrap_or_default();
-    let seccomp = linux.seccomp().as_ref().map(|seccomp| filter::compiled(store.root(), seccomp)).transpose();
+    let seccomp = linux.seccomp().as_ref().map(|seccomp| filter::prepared(store.root(), seccomp)).transpose();
     Ok(Bundle {
         id: asked.id.clone(),
         rootfs,
@@ -131,7 +131,8 @@ pub(crate) fn start(store: &Store, id: &str) -> Result<()> {
     ensure!(status == Status::Created, "cannot start container {id}: it is {}", status.word());
     let socket = claim.start_socket();
     let directory = std::fs::File::open(socket.parent().unwrap_or(Path::new("/")))?;
-    bundle::start(Path::new(&format!("/proc/self/fd/{}/start", directory.as_raw_fd())))?;
+    let listener = record.seccomp.as_ref().and_then(|seccomp| seccomp.listener.as_ref());
+    bundle::start(Path::new(&format!("/proc/self/fd/{}/start", directory.as_raw_fd())), listener)?;
     std::fs::remove_file(&socket).with_context(|| format!("remove {}", socket.display()))?;
     let hooks = record.hooks.as_ref().and_then(|hooks| hooks.poststart().as_deref()).unwrap_or_default();
     run_hooks_without_consequence("poststart", hooks, &record, Status::Running);

@@ -15,11 +15,13 @@
 //! Unlike [`crate::start`] nothing is re-executed: the caller is itself a short-lived process with one thread, and becomes
 //! the parent of what it makes.
 
+use crate::channel;
 use crate::container::{self, Console};
 use crate::devices::OrderedRule;
 use crate::error::{StartError, Step};
 use crate::launch::{Started, Stdio};
 use crate::plan;
+use crate::seccomp::{Listener, Seccomp};
 use oci_spec::runtime::{Process, Spec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -27,8 +29,11 @@ use rustix::process::Pid;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// Sent with the connection to a filter's listener.
+pub(crate) const AGENT: &[u8] = b"agent";
 
 /// A container to be created.
 ///
@@ -47,8 +52,8 @@ pub struct Bundle {
     pub rootfs: PathBuf,
     /// Absolute path of the cgroup directory, made by [`crate::cgroup`].
     pub cgroup: PathBuf,
-    /// Compiled filter, as in [`crate::Launch::seccomp`].
-    pub seccomp: Option<PathBuf>,
+    /// The filter.
+    pub seccomp: Option<Seccomp>,
     /// Device access, later rules override earlier ones.
     pub devices: Vec<OrderedRule>,
     /// A new, empty session keyring (session-keyring(7)) instead of the caller's.
@@ -101,14 +106,19 @@ pub fn create(
     container::create(&plan, ends, at_runtime)?.into_started()
 }
 
-/// Lets a created container execute its program.
+/// Lets a created container execute its program; connects it to the listener of its filter, if that has one.
 ///
 /// # Errors
-/// [`Step::Wait`] with `ECONNREFUSED` when nobody waits at `socket`; else the step that failed in the container.
-pub fn start(socket: &Path) -> Result<(), StartError> {
+/// [`Step::Wait`] with `ECONNREFUSED` when nobody waits at `socket`; [`Step::Seccomp`] when the listener cannot be
+/// reached; else the step that failed in the container.
+pub fn start(socket: &Path, listener: Option<&Listener>) -> Result<(), StartError> {
+    let agent = listener.map(Listener::connect).transpose()?;
     let failed = |errno| StartError::at(Step::Wait, socket, errno);
     let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
     connect(&peer, &SocketAddrUnix::new(socket).map_err(failed)?).map_err(failed)?;
+    if let Some(agent) = agent {
+        channel::send(peer.as_fd(), AGENT, &[agent.as_fd()]).map_err(failed)?;
+    }
     let mut bytes = Vec::new();
     File::from(peer).read_to_end(&mut bytes).map_err(|error| failed(container::of_io(&error)))?;
     if bytes.is_empty() {
@@ -125,7 +135,8 @@ pub fn set_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartErro
     container::replace_devices(cgroup, rules)
 }
 
-/// Starts a further process in a running container, given in the specification's form. The caller has one thread.
+/// Starts a further process in a running container of this `state`, given in the specification's form. The caller has
+/// one thread.
 ///
 /// # Errors
 /// As [`crate::exec`].
@@ -133,11 +144,12 @@ pub fn exec(
     init: Pid,
     cgroup: &Path,
     process: &Process,
-    seccomp: Option<&Path>,
+    seccomp: Option<&Seccomp>,
+    state: Value,
     stdio: Stdio<'_>,
 ) -> Result<Started, StartError> {
     let init = init.as_raw_nonzero().get();
-    let plan = plan::of_process(init, cgroup.to_owned(), seccomp.map(Path::to_owned), process)?;
+    let plan = plan::of_process(init, cgroup.to_owned(), (seccomp.cloned(), state), process)?;
     let own = |stream: BorrowedFd<'_>| stream.try_clone_to_owned();
     let streams =
         || -> std::io::Result<[OwnedFd; 3]> { Ok([own(stdio.stdin)?, own(stdio.stdout)?, own(stdio.stderr)?]) };

@@ -10,6 +10,7 @@
 //! | `hooks.rs` | hooks: order, state, failures |
 //! | `terminal.rs` | console sockets and terminals in the foreground |
 //! | `confinement.rs` | what the configuration says of the process and its surroundings |
+//! | `seccomp.rs` | how filters are installed, and agents notified |
 //! | `refusals.rs` | bad configurations and command lines |
 //! | `differential.rs` | what a program sees, beside crun |
 
@@ -21,4 +22,5 @@ mod execute;
 mod hooks;
 mod lifecycle;
 mod refusals;
+mod seccomp;
 mod terminal;

@@ -1,16 +1,15 @@
 //! Creates the container of a bundle, up to the point where its program would be executed. See [`crate::bundle`].
 
+use super::filter::{self, Agent, Prepared};
 use super::sync::{CREATED, HOOKS, LIMITS, MAPS, Sync, pair};
 use super::terminal::Console;
-use super::{
-    CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_namespaces, sources,
-};
+use super::{CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, root, set_namespaces, sources};
 use crate::bundle::Ends;
+use crate::channel;
 use crate::error::{StartError, Step};
 use crate::hooks;
 use crate::plan::{Container, Extras, Mappings};
 use hull_sys::clone::{Forked, close_on_exec_from, fork};
-use hull_sys::seccomp::Filter;
 use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -34,7 +33,7 @@ pub(crate) fn create(
 ) -> Result<Made, StartError> {
     let extras = plan.extras.as_ref().ok_or_else(|| StartError::of(Step::Specification, Errno::INVAL))?;
     close_on_exec_from(FIRST + ends.preserved).map_err(|error| StartError::of(Step::Streams, of_io(&error)))?;
-    let filter = read_filter(plan.seccomp.as_deref())?;
+    let filter = filter::read(plan.seccomp.as_ref())?;
     let cgroup = open_cgroup(&plan.cgroup)?;
     let sources = sources::open(plan)?;
     super::attach_devices(cgroup.as_fd(), plan)?;
@@ -154,7 +153,7 @@ fn inside(
     sources: sources::Sources,
     ends: Ends<'_>,
     joined: Vec<(CloneFlags, OwnedFd)>,
-    filter: Option<&Filter>,
+    filter: Option<&Prepared>,
     reporter: &mut Reporter,
 ) -> Result<Infallible, StartError> {
     // Until execve nobody who shares the PID namespace may trace this copy of the runtime, or open its executable.
@@ -163,6 +162,7 @@ fn inside(
         hidden.map_err(|errno| StartError::of(Step::Credentials, errno))
     };
     hide()?;
+    let host_pid = pid_on_host()?;
     reporter.sync()?.ask(MAPS)?;
     if extras.mappings.is_some() {
         let (uid, gid) = (Uid::ROOT, Gid::ROOT);
@@ -204,6 +204,7 @@ fn inside(
     process::set_personality(extras.personality)?;
     // Late: with the program's limits on open files and memory its root could not be made.
     reporter.sync()?.ask(LIMITS)?;
+    let listener = filter.and_then(|filter| filter.listener.as_ref());
     process::run_after(&plan.process, filter, || {
         reporter.sync()?.tell(CREATED)?;
         let failed = |errno| StartError::of(Step::Wait, errno);
@@ -213,9 +214,27 @@ fn inside(
                 accepted => break accepted.map_err(failed)?,
             }
         };
+        let agent = listener.map(|listener| {
+            let message = listener.message(host_pid, &extras.state_with("creating", host_pid));
+            receive_agent(&peer).map(|socket| Agent { socket, message })
+        });
         *reporter = Reporter::Starting(peer);
-        hooks::run_all("startContainer", &extras.start_container, &extras.state_of("created", own_pid))
+        hooks::run_all("startContainer", &extras.start_container, &extras.state_of("created", own_pid))?;
+        agent.transpose()
     })
+}
+
+/// Takes the connection to the filter's listener from who starts.
+fn receive_agent(peer: &OwnedFd) -> Result<OwnedFd, StartError> {
+    let (_, fds) = channel::receive(peer.as_fd()).map_err(|errno| StartError::of(Step::Wait, errno))?;
+    fds.into_iter().next().ok_or_else(|| StartError::at(Step::Wait, "listenerPath", Errno::PROTO))
+}
+
+/// This process's id in the host's PID namespace, while `/proc` is the host's.
+fn pid_on_host() -> Result<i32, StartError> {
+    let failed = |errno| StartError::at(Step::Clone, "/proc/self", errno);
+    let link = rustix::fs::readlink("/proc/self", Vec::new()).map_err(failed)?;
+    link.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| failed(Errno::PROTO))
 }
 
 /// Where an error of the first process goes: to who creates, then to who starts.

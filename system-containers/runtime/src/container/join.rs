@@ -3,8 +3,11 @@
 //! The helper joins before it forks, so the new process never has the host's root or mounts, which the container could
 //! reach through `/proc/<pid>/root`; and it is not dumpable until execve, so it cannot be traced either.
 
+use super::filter::{self, Agent};
+use super::outside::Outside;
+use super::sync::pair;
 use super::terminal::{self, Terminal};
-use super::{Made, of_io, open_cgroup, paths, process, read_filter, spawn};
+use super::{Made, of_io, open_cgroup, paths, process, spawn};
 use crate::error::{StartError, Step};
 use crate::plan;
 use nix::sched::CloneFlags;
@@ -20,7 +23,9 @@ use std::path::Path;
 /// Starts a process in a running container.
 pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
     let at_init = |errno| StartError::at(Step::JoinNamespaces, Path::new("/proc").join(plan.init.to_string()), errno);
-    let filter = read_filter(plan.seccomp.as_deref())?;
+    let filter = filter::read(plan.seccomp.as_ref())?;
+    let listener = filter.as_ref().and_then(|filter| filter.listener.as_ref());
+    let agent = listener.map(|listener| Ok((listener, listener.connect()?))).transpose()?;
     match std::fs::create_dir(&plan.cgroup) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             return Err(StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)));
@@ -30,7 +35,9 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     let cgroup = open_cgroup(&plan.cgroup)?;
     let pid = Pid::from_raw(plan.init).ok_or_else(|| at_init(Errno::SRCH))?;
     let init = pidfd_open(pid, PidfdFlags::empty()).map_err(at_init)?;
+    // Inherited by the process: in a user namespace it could not lower it, and /proc is still the host's.
     take_oom_score(plan.init).map_err(|error| at_init(of_io(&error)))?;
+    process::set_oom_score(&plan.process)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at_init)?;
     // Not yet the cgroup namespace: where it is a delegation boundary (mount option nsdelegate), nobody inside may place
     // a process that comes from outside.
@@ -50,12 +57,19 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     if foreign_user {
         namespaces |= ThreadNameSpaceType::USER;
     }
-    // Inherited by the process: in a user namespace it could not raise them, and /proc is still the host's.
-    process::set_limits(&plan.process)?;
+    let outside = foreign_user && !plan.process.rlimits.is_empty();
+    let outside = outside.then(|| Outside::begin(&plan.process)).transpose()?;
+    let limited_from_outside = outside.is_some();
     move_into_thread_name_spaces(init.as_fd(), namespaces).map_err(at_init)?;
 
     let terminal = plan.tty.then(|| terminal::open(plan.size, plan.process.uid)).transpose()?;
-    let (pid, pidfd) = spawn(CloneFlags::empty(), cgroup, !foreign_user, || {
+    let (ours, theirs) = pair()?;
+    let beside = |pid: i32| {
+        outside.map_or(Ok(()), |outside| outside.set_limits(pid))?;
+        // The process knows its id in its own namespace alone.
+        ours.tell(pid.to_string().as_bytes())
+    };
+    let (pid, pidfd) = spawn(CloneFlags::empty(), (cgroup, !foreign_user), beside, || {
         if let Some(mut place) = place {
             // 0 is the writer itself.
             place.write_all(b"0").map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
@@ -69,7 +83,17 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
                 ioctl_tiocsctty(slave).map_err(|errno| StartError::of(Step::Terminal, errno))?;
             }
         }
-        process::run(&plan.process, filter.as_ref())
+        // From here on they count for the process alone, which has nothing left to open but its program.
+        if !limited_from_outside {
+            process::set_rlimits(&plan.process)?;
+        }
+        let told = theirs.hear()?;
+        let agent = agent.map(|(listener, socket)| {
+            let pid = String::from_utf8(told).ok().and_then(|text| text.parse().ok());
+            let pid = pid.ok_or_else(|| StartError::of(Step::Wait, Errno::PROTO))?;
+            Ok(Agent { socket, message: listener.message(pid, &plan.state) })
+        });
+        process::run(&plan.process, filter.as_ref(), agent.transpose()?)
     })?;
     Ok(Made { pid, pidfd, terminal: terminal.map(|terminal| terminal.master) })
 }

@@ -7,6 +7,7 @@
 //! user 0 gets exactly inheritable | bounding, every other user exactly the ambient set ("Transformation of capabilities
 //! during execve()", capabilities(7)), which are the sets a plan without it leads to anyway.
 
+use super::filter::{Agent, Prepared};
 use super::terminal::{self, Console};
 use super::{home, paths};
 use crate::error::{StartError, Step};
@@ -14,7 +15,6 @@ use crate::launch::TerminalSize;
 use crate::plan::{CapabilityMasks, Process, Scheduling};
 use hull_sys::clone::reset_signals;
 use hull_sys::schedule;
-use hull_sys::seccomp::Filter;
 use oci_spec::runtime::PosixRlimitType;
 use rustix::fs::{Access, AtFlags, CWD, Mode, accessat};
 use rustix::io::{Errno, FdFlags};
@@ -64,25 +64,38 @@ pub(super) fn keep(descriptors: &[OwnedFd]) -> Result<(), StartError> {
 
 /// Sets resource limits and the OOM score, while the process may still raise them. `/proc` is the host's.
 pub(super) fn set_limits(plan: &Process) -> Result<(), StartError> {
-    for limit in &plan.rlimits {
+    set_rlimits(plan)?;
+    set_oom_score(plan)
+}
+
+/// Sets the resource limits of the calling process.
+pub(super) fn set_rlimits(plan: &Process) -> Result<(), StartError> {
+    set_each(plan, setrlimit)
+}
+
+/// Sets those of another process.
+pub(super) fn set_rlimits_of(plan: &Process, pid: i32) -> Result<(), StartError> {
+    set_each(plan, |resource, rlimit| prlimit(Pid::from_raw(pid), resource, rlimit).map(drop))
+}
+
+fn set_each(plan: &Process, set: impl Fn(Resource, Rlimit) -> rustix::io::Result<()>) -> Result<(), StartError> {
+    plan.rlimits.iter().try_for_each(|limit| {
         let value = |value: u64| (value != u64::MAX).then_some(value);
         let rlimit = Rlimit { current: value(limit.soft), maximum: value(limit.hard) };
-        setrlimit(resource(limit.kind), rlimit)
-            .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
-    }
+        set(resource(limit.kind), rlimit).map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))
+    })
+}
+
+/// Sets the OOM score of the calling process. `/proc` is the host's.
+pub(super) fn set_oom_score(plan: &Process) -> Result<(), StartError> {
     let Some(score) = plan.oom_score_adj else { return Ok(()) };
     paths::write_procfs(Path::new("/proc/self/oom_score_adj"), score.to_string().as_bytes())
         .map_err(|errno| StartError::at(Step::Limits, "oom_score_adj", errno))
 }
 
-/// Sets the same of another process, from outside the user namespace it may be in.
+/// Sets both of another process, from outside the user namespace it may be in.
 pub(super) fn set_limits_of(plan: &Process, pid: i32) -> Result<(), StartError> {
-    for limit in &plan.rlimits {
-        let value = |value: u64| (value != u64::MAX).then_some(value);
-        let rlimit = Rlimit { current: value(limit.soft), maximum: value(limit.hard) };
-        prlimit(Pid::from_raw(pid), resource(limit.kind), rlimit)
-            .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
-    }
+    set_rlimits_of(plan, pid)?;
     let Some(score) = plan.oom_score_adj else { return Ok(()) };
     std::fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
         .map_err(|error| StartError::at(Step::Limits, "oom_score_adj", super::of_io(&error)))
@@ -129,15 +142,16 @@ fn set_scheduling(plan: &Process) -> Result<(), StartError> {
 }
 
 /// Becomes the planned user and executes the planned program; returns only to report an error.
-pub(super) fn run(plan: &Process, filter: Option<&Filter>) -> Result<Infallible, StartError> {
-    run_after(plan, filter, || Ok(()))
+pub(super) fn run(plan: &Process, filter: Option<&Prepared>, agent: Option<Agent>) -> Result<Infallible, StartError> {
+    run_after(plan, filter, || Ok(agent))
 }
 
-/// Like [`run`], with `wait` called when nothing is left to do but to install the filter and to execute.
+/// Like [`run`], with `wait` called when nothing is left to do but to install the filter and to execute; it returns who
+/// is notified.
 pub(super) fn run_after(
     plan: &Process,
-    filter: Option<&Filter>,
-    wait: impl FnOnce() -> Result<(), StartError>,
+    filter: Option<&Prepared>,
+    wait: impl FnOnce() -> Result<Option<Agent>, StartError>,
 ) -> Result<Infallible, StartError> {
     set_scheduling(plan)?;
     let keep = if filter.is_some() && !plan.no_new_privs { CapabilitySet::SYS_ADMIN } else { CapabilitySet::empty() };
@@ -162,9 +176,9 @@ pub(super) fn run_after(
     if plan.no_new_privs {
         thread::set_no_new_privs(true).map_err(|errno| StartError::of(Step::Seccomp, errno))?;
     }
-    wait()?;
+    let agent = wait()?;
     if let Some(filter) = filter {
-        filter.install().map_err(|error| StartError::of(Step::Seccomp, super::of_io(&error)))?;
+        filter.install(agent)?;
     }
     nix::unistd::execve(&path, &args, &env).map_err(|errno| at_program(super::of_nix(errno)))
 }

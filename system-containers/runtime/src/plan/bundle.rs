@@ -208,9 +208,14 @@ impl Mappings {
 impl Extras {
     /// The state handed to a hook, as text.
     pub(crate) fn state_of(&self, status: &str, pid: i32) -> String {
+        self.state_with(status, pid).to_string()
+    }
+
+    /// The specification's state.
+    pub(crate) fn state_with(&self, status: &str, pid: i32) -> Value {
         let mut state = self.state.clone();
         state["status"] = json!(status);
         state["pid"] = json!(pid);
-        state.to_string()
+        state
     }
 }
