@@ -84,7 +84,7 @@ fn structure() -> Value {
                 "knownFlags": filter::FLAGS,
                 "supportedFlags": filter::FLAGS,
             },
-            "apparmor": {"enabled": false},
+            "apparmor": {"enabled": true},
             "selinux": {"enabled": false},
             "intelRdt": {"enabled": false},
             "mountExtensions": {"idmap": {"enabled": true}},

@@ -60,6 +60,20 @@ fn root_exec_needs_a_running_container() {
     assert!(bed.fails("exec c true").contains("not running"));
 }
 
+#[test]
+fn root_processors_are_those_asked_for() {
+    let bed = Bed::new();
+    bed.start("c", "exec busybox sleep 1000", json!({}));
+    let file = bed.path("process.json");
+    for (affinity, want) in [(json!({"initial": "0"}), "0"), (json!({"initial": "1", "final": "0-0"}), "0")] {
+        let args = ["busybox", "grep", "Cpus_allowed_list", "/proc/self/status"];
+        let process = json!({"args": args, "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0},
+            "execCPUAffinity": affinity});
+        fs::write(&file, process.to_string()).expect("write");
+        assert_eq!(bed.ok(&format!("exec --process {} c", file.display())), format!("Cpus_allowed_list:\t{want}\n"));
+    }
+}
+
 /// A process that writes its limits, with these.
 fn limited(limits: Value) -> Value {
     json!({

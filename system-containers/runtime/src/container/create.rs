@@ -3,7 +3,7 @@
 use super::filter::{self, Agent, Prepared};
 use super::sync::{CREATED, HOOKS, LIMITS, MAPS, Sync, pair};
 use super::terminal::Console;
-use super::{CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, root, set_namespaces, sources};
+use super::{CLONE_NEWTIME, Made, apparmor, of_io, of_nix, open_cgroup, paths, process, root, set_namespaces, sources};
 use crate::bundle::Ends;
 use crate::channel;
 use crate::error::{StartError, Step};
@@ -33,6 +33,7 @@ pub(crate) fn create(
 ) -> Result<Made, StartError> {
     let extras = plan.extras.as_ref().ok_or_else(|| StartError::of(Step::Specification, Errno::INVAL))?;
     close_on_exec_from(FIRST + ends.preserved).map_err(|error| StartError::of(Step::Streams, of_io(&error)))?;
+    apparmor::check(plan.process.apparmor.as_ref())?;
     let filter = filter::read(plan.seccomp.as_ref())?;
     let cgroup = open_cgroup(&plan.cgroup)?;
     let sources = sources::open(plan)?;

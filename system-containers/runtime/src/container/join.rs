@@ -7,7 +7,7 @@ use super::filter::{self, Agent};
 use super::outside::Outside;
 use super::sync::pair;
 use super::terminal::{self, Terminal};
-use super::{Made, of_io, open_cgroup, paths, process, spawn};
+use super::{Made, apparmor, of_io, open_cgroup, paths, process, spawn};
 use crate::error::{StartError, Step};
 use crate::plan;
 use nix::sched::CloneFlags;
@@ -23,6 +23,7 @@ use std::path::Path;
 /// Starts a process in a running container.
 pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, StartError> {
     let at_init = |errno| StartError::at(Step::JoinNamespaces, Path::new("/proc").join(plan.init.to_string()), errno);
+    apparmor::check(plan.process.apparmor.as_ref())?;
     let filter = filter::read(plan.seccomp.as_ref())?;
     let listener = filter.as_ref().and_then(|filter| filter.listener.as_ref());
     let agent = listener.map(|listener| Ok((listener, listener.connect()?))).transpose()?;
@@ -33,6 +34,7 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
         _ => {}
     }
     let cgroup = open_cgroup(&plan.cgroup)?;
+    process::set_affinity("initial", plan.affinity.initial.as_deref())?;
     let pid = Pid::from_raw(plan.init).ok_or_else(|| at_init(Errno::SRCH))?;
     let init = pidfd_open(pid, PidfdFlags::empty()).map_err(at_init)?;
     // Inherited by the process: in a user namespace it could not lower it, and /proc is still the host's.
@@ -87,6 +89,7 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
         if !limited_from_outside {
             process::set_rlimits(&plan.process)?;
         }
+        process::set_affinity("final", plan.affinity.last.as_deref())?;
         let told = theirs.hear()?;
         let agent = agent.map(|(listener, socket)| {
             let pid = String::from_utf8(told).ok().and_then(|text| text.parse().ok());

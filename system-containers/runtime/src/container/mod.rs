@@ -15,9 +15,11 @@
 //! | `dev.rs` | child | nodes and links of a private `/dev` |
 //! | `hide.rs` | child | masked and read-only paths |
 //! | `home.rs` | child | the user's home directory |
+//! | `apparmor.rs` | helper, child | AppArmor profiles |
 //! | `filter.rs` | child | the seccomp filter and the agent it notifies |
 //! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
 
+mod apparmor;
 mod create;
 mod dev;
 mod filter;

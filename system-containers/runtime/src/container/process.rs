@@ -9,7 +9,7 @@
 
 use super::filter::{Agent, Prepared};
 use super::terminal::{self, Console};
-use super::{home, paths};
+use super::{apparmor, home, paths};
 use crate::error::{StartError, Step};
 use crate::launch::TerminalSize;
 use crate::plan::{CapabilityMasks, Process, Scheduling};
@@ -128,6 +128,15 @@ pub(super) fn set_personality(persona: Option<i32>) -> Result<(), StartError> {
     set.map(drop).map_err(|errno| StartError::at(Step::Scheduling, "personality", super::of_nix(errno)))
 }
 
+/// Processors the calling process, and what it starts, may run on.
+pub(super) fn set_affinity(which: &str, processors: Option<&[usize]>) -> Result<(), StartError> {
+    let Some(processors) = processors else { return Ok(()) };
+    let mut set = thread::CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor));
+    thread::sched_setaffinity(None, &set)
+        .map_err(|errno| StartError::at(Step::Scheduling, format!("process.execCPUAffinity.{which}"), errno))
+}
+
 /// CPU and I/O scheduling, while the process still has the capabilities for it.
 fn set_scheduling(plan: &Process) -> Result<(), StartError> {
     let failed = |what: &str, error: &std::io::Error| StartError::at(Step::Scheduling, what, super::of_io(error));
@@ -173,6 +182,7 @@ pub(super) fn run_after(
         env.push(c_string(format!("HOME={}", home::of(plan.uid)).as_bytes()).map_err(at_program)?);
     }
 
+    apparmor::set_at_execve(plan.apparmor.as_ref())?;
     if plan.no_new_privs {
         thread::set_no_new_privs(true).map_err(|errno| StartError::of(Step::Seccomp, errno))?;
     }

@@ -121,8 +121,6 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
 pub(super) fn refuse_of_process(process: &Process) -> Result<(), StartError> {
     first_of([
         ("process.selinuxLabel", process.selinux_label().as_ref().is_some_and(|label| !label.is_empty())),
-        ("process.apparmorProfile", process.apparmor_profile().as_ref().is_some_and(|name| !name.is_empty())),
-        ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
         ("process.commandLine", process.command_line().is_some()),
     ])
 }

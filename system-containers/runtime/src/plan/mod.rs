@@ -3,18 +3,21 @@
 //! | file | plans |
 //! |---|---|
 //! | `mod.rs` | the whole container: namespaces, names, kernel parameters, hidden paths |
+//! | `affinity.rs` | processors of a further process |
 //! | `bundle.rs` | what only an OCI bundle asks for |
 //! | `mounts.rs` | the mount list: standard mounts, then those of the specification |
 //! | `options.rs` | mount options |
 //! | `nodes.rs` | `/dev`: nodes and links |
 //! | `process.rs` | user, capabilities, limits of a process |
 
+mod affinity;
 mod bundle;
 mod mounts;
 mod nodes;
 mod options;
 mod process;
 
+pub(crate) use affinity::Affinity;
 pub(crate) use bundle::{Extras, Mappings, of_bundle};
 pub(crate) use mounts::{Mapped, Mount, Propagation, What};
 pub(crate) use nodes::{Node, STANDARD_LINKS};
@@ -64,6 +67,7 @@ pub(crate) struct Exec {
     pub(crate) state: Value,
     pub(crate) tty: bool,
     pub(crate) size: Option<TerminalSize>,
+    pub(crate) affinity: Affinity,
     pub(crate) process: Process,
 }
 
@@ -103,6 +107,7 @@ pub(crate) fn of_exec(exec: &launch::Exec) -> Result<Exec, StartError> {
         state: Value::Null,
         tty: exec.tty,
         size: exec.size,
+        affinity: Affinity::default(),
         process: process::of_exec(exec)?,
     })
 }
@@ -119,7 +124,8 @@ pub(crate) fn of_process(
         Some(TerminalSize { rows: size.height().try_into().ok()?, columns: size.width().try_into().ok()? })
     });
     let tty = process.terminal() == Some(true);
-    Ok(Exec { init, cgroup, seccomp, state, tty, size, process: process::of_bundle(process)? })
+    let affinity = Affinity::of(process)?;
+    Ok(Exec { init, cgroup, seccomp, state, tty, size, affinity, process: process::of_bundle(process)? })
 }
 
 /// A filter of a system service.
