@@ -91,6 +91,7 @@ fn record_of(bundle: &Bundle) -> Record {
         created: journal::now(),
         init: None,
         seccomp: bundle.seccomp.clone(),
+        shares_mounts: bundle.shares_mounts(),
         process: bundle.spec.process().clone().unwrap_or_default(),
         hooks: bundle.spec.hooks().clone(),
         annotations: bundle.spec.annotations().clone(),

@@ -43,6 +43,9 @@ pub(crate) struct Record {
     pub(crate) init: Option<Identity>,
     /// The filter, for start and further processes.
     pub(crate) seccomp: Option<Seccomp>,
+    /// It joined a mount namespace.
+    #[serde(default)]
+    pub(crate) shares_mounts: bool,
     /// The configuration's, as default of further processes.
     pub(crate) process: Process,
     pub(crate) hooks: Option<Hooks>,

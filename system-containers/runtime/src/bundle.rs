@@ -22,7 +22,7 @@ use crate::error::{StartError, Step};
 use crate::launch::{Started, Stdio};
 use crate::plan;
 use crate::seccomp::{Listener, Seccomp};
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::Pid;
@@ -67,6 +67,16 @@ impl Bundle {
     /// [`Step::Specification`] with the field that cannot.
     pub fn check(&self) -> Result<(), StartError> {
         plan::of_bundle(self).map(drop)
+    }
+
+    /// Whether the container joins a mount namespace, where its root is one directory among others.
+    #[must_use]
+    pub fn shares_mounts(&self) -> bool {
+        let namespaces = self.spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+        namespaces
+            .into_iter()
+            .flatten()
+            .any(|namespace| namespace.typ() == LinuxNamespaceType::Mount && namespace.path().is_some())
     }
 
     /// The specification's state, but for `pid` and `status`.
@@ -135,21 +145,27 @@ pub fn set_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartErro
     container::replace_devices(cgroup, rules)
 }
 
-/// Starts a further process in a running container of this `state`, given in the specification's form. The caller has
-/// one thread.
+/// A container that gets a further process.
+#[derive(Debug)]
+pub struct Running<'a> {
+    /// Its first process.
+    pub init: Pid,
+    /// Cgroup directory of the new process, the container's or one below.
+    pub cgroup: &'a Path,
+    /// Its filter.
+    pub seccomp: Option<&'a Seccomp>,
+    /// The specification's state, for who is notified by the filter.
+    pub state: Value,
+    /// [`Bundle::shares_mounts`] of what it was made of.
+    pub shares_mounts: bool,
+}
+
+/// Starts a further process, given in the specification's form. The caller has one thread.
 ///
 /// # Errors
 /// As [`crate::exec`].
-pub fn exec(
-    init: Pid,
-    cgroup: &Path,
-    process: &Process,
-    seccomp: Option<&Seccomp>,
-    state: Value,
-    stdio: Stdio<'_>,
-) -> Result<Started, StartError> {
-    let init = init.as_raw_nonzero().get();
-    let plan = plan::of_process(init, cgroup.to_owned(), (seccomp.cloned(), state), process)?;
+pub fn exec(container: &Running<'_>, process: &Process, stdio: Stdio<'_>) -> Result<Started, StartError> {
+    let plan = plan::of_process(container, process)?;
     let own = |stream: BorrowedFd<'_>| stream.try_clone_to_owned();
     let streams =
         || -> std::io::Result<[OwnedFd; 3]> { Ok([own(stdio.stdin)?, own(stdio.stdout)?, own(stdio.stderr)?]) };

@@ -11,6 +11,7 @@
 //! | `terminal.rs` | console sockets and terminals in the foreground |
 //! | `confinement.rs` | what the configuration says of the process and its surroundings |
 //! | `seccomp.rs` | how filters are installed, and agents notified |
+//! | `namespaces.rs` | namespaces joined by path |
 //! | `refusals.rs` | bad configurations and command lines |
 //! | `differential.rs` | what a program sees, beside crun |
 
@@ -21,6 +22,7 @@ mod differential;
 mod execute;
 mod hooks;
 mod lifecycle;
+mod namespaces;
 mod refusals;
 mod seccomp;
 mod terminal;

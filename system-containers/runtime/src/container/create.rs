@@ -1,6 +1,7 @@
 //! Creates the container of a bundle, up to the point where its program would be executed. See [`crate::bundle`].
 
 use super::filter::{self, Agent, Prepared};
+use super::namespaces::Joined;
 use super::sync::{CREATED, HOOKS, LIMITS, MAPS, Sync, pair};
 use super::terminal::Console;
 use super::{CLONE_NEWTIME, Made, apparmor, of_io, of_nix, open_cgroup, paths, process, root, set_namespaces, sources};
@@ -9,9 +10,9 @@ use crate::channel;
 use crate::error::{StartError, Step};
 use crate::hooks;
 use crate::plan::{Container, Extras, Mappings};
-use hull_sys::clone::{Forked, close_on_exec_from, fork};
+use hull_sys::clone::{Forked, close_on_exec_from};
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::ResolveFlags;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{
@@ -38,14 +39,14 @@ pub(crate) fn create(
     let cgroup = open_cgroup(&plan.cgroup)?;
     let sources = sources::open(plan)?;
     super::attach_devices(cgroup.as_fd(), plan)?;
-    let joined = open_namespaces(extras)?;
+    let joined = Joined::open(extras)?;
     let (ours, theirs) = pair()?;
     let host_time = extras.time.as_deref().map(new_time).transpose()?;
     let mut namespaces = CloneFlags::from_bits_retain(extras.new_namespaces);
-    namespaces
-        .set(CloneFlags::CLONE_NEWIPC, namespaces.contains(CloneFlags::CLONE_NEWIPC) && extras.mappings.is_none());
-    let forked = fork(namespaces, Some(cgroup.as_fd()));
-    match forked.map_err(|error| StartError::of(Step::Clone, of_io(&error)))? {
+    if extras.in_user_namespace() {
+        namespaces.remove(CloneFlags::CLONE_NEWIPC);
+    }
+    match joined.fork(namespaces, cgroup.as_fd())? {
         Forked::Child => {
             drop(ours);
             // A directory of the host, with the whole hierarchy above it: who shares the process's namespaces must not
@@ -131,29 +132,13 @@ fn map(mappings: &Mappings, pid: i32) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Opens the namespaces to be joined; joins a PID namespace at once, which only concerns children.
-fn open_namespaces(extras: &Extras) -> Result<Vec<(CloneFlags, OwnedFd)>, StartError> {
-    let mut opened = Vec::new();
-    for (flag, path) in &extras.joined {
-        let failed = |errno| StartError::at(Step::JoinNamespaces, path, errno);
-        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        let flag = CloneFlags::from_bits_retain(*flag);
-        if flag == CloneFlags::CLONE_NEWPID {
-            nix::sched::setns(&fd, flag).map_err(|errno| failed(of_nix(errno)))?;
-        } else {
-            opened.push((flag, fd));
-        }
-    }
-    Ok(opened)
-}
-
 /// What the first process does; returns only to report an error.
 fn inside(
     plan: &Container,
     extras: &Extras,
     sources: sources::Sources,
     ends: Ends<'_>,
-    joined: Vec<(CloneFlags, OwnedFd)>,
+    joined: Joined,
     filter: Option<&Prepared>,
     reporter: &mut Reporter,
 ) -> Result<Infallible, StartError> {
@@ -165,7 +150,7 @@ fn inside(
     hide()?;
     let host_pid = pid_on_host()?;
     reporter.sync()?.ask(MAPS)?;
-    if extras.mappings.is_some() {
+    if extras.in_user_namespace() {
         let (uid, gid) = (Uid::ROOT, Gid::ROOT);
         let root = rustix::thread::set_thread_res_gid(gid, gid, gid)
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
@@ -178,9 +163,7 @@ fn inside(
         // A change of the user makes that what `fs.suid_dumpable` says, prctl(2).
         hide()?;
     }
-    for (flag, fd) in joined {
-        nix::sched::setns(&fd, flag).map_err(|errno| StartError::of(Step::JoinNamespaces, of_nix(errno)))?;
-    }
+    joined.enter()?;
     if extras.own_cgroup_namespace {
         nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     }

@@ -11,8 +11,11 @@ use super::{Made, apparmor, of_io, open_cgroup, paths, process, spawn};
 use crate::error::{StartError, Step};
 use crate::plan;
 use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Pid, PidfdFlags, ioctl_tiocsctty, pidfd_open, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, chroot, fchdir, ioctl_tiocsctty, pidfd_open, set_dumpable_behavior,
+};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -41,9 +44,11 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     take_oom_score(plan.init).map_err(|error| at_init(of_io(&error)))?;
     process::set_oom_score(&plan.process)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at_init)?;
+    let root = plan.own_root.then(|| open_root(plan.init)).transpose().map_err(at_init)?;
     // Not yet the cgroup namespace: where it is a delegation boundary (mount option nsdelegate), nobody inside may place
     // a process that comes from outside.
     let foreign_user = is_foreign(plan.init, "user").map_err(|error| at_init(of_io(&error)))?;
+    let foreign_cgroup = is_foreign(plan.init, "cgroup").map_err(|error| at_init(of_io(&error)))?;
     // Opened now: the right to place processes is that of the opener.
     let place = foreign_user.then(|| File::options().write(true).open(plan.cgroup.join("cgroup.procs"))).transpose();
     let place = place.map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
@@ -63,6 +68,9 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
     let outside = outside.then(|| Outside::begin(&plan.process)).transpose()?;
     let limited_from_outside = outside.is_some();
     move_into_thread_name_spaces(init.as_fd(), namespaces).map_err(at_init)?;
+    if let Some(root) = root {
+        fchdir(&root).and_then(|()| chroot(".")).map_err(at_init)?;
+    }
 
     let terminal = plan.tty.then(|| terminal::open(plan.size, plan.process.uid)).transpose()?;
     let (ours, theirs) = pair()?;
@@ -76,7 +84,9 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
             // 0 is the writer itself.
             place.write_all(b"0").map_err(|error| StartError::at(Step::Cgroup, &plan.cgroup, of_io(&error)))?;
         }
-        move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::CONTROL_GROUP).map_err(at_init)?;
+        if foreign_cgroup {
+            move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::CONTROL_GROUP).map_err(at_init)?;
+        }
         process::begin_keyring()?;
         match &terminal {
             None => process::begin(streams.each_ref().map(AsFd::as_fd))?,
@@ -99,6 +109,12 @@ pub(crate) fn exec(plan: &plan::Exec, streams: [OwnedFd; 3]) -> Result<Made, Sta
         process::run(&plan.process, filter.as_ref(), agent.transpose()?)
     })?;
     Ok(Made { pid, pidfd, terminal: terminal.map(|terminal| terminal.master) })
+}
+
+/// The first process's root directory, which is not that of its mount namespace.
+fn open_root(init: i32) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/{init}/root"), flags, Mode::empty())
 }
 
 /// Whether the container has a namespace of this kind of its own; joining one's own user namespace is refused by the

@@ -6,6 +6,7 @@
 //! | `sources.rs` | helper, host's mount namespace | opens what comes from the host: root, binds, overlays |
 //! | `idmap.rs` | helper | idmapped mounts |
 //! | `create.rs` | both | a bundle's container, up to the wait for start |
+//! | `namespaces.rs` | both | namespaces joined by path |
 //! | `sync.rs` | both | their conversation meanwhile |
 //! | `terminal.rs` | both | pseudo-terminals |
 //! | `join.rs` | helper | namespaces and terminal of a running container |
@@ -27,6 +28,7 @@ mod hide;
 mod home;
 mod idmap;
 mod join;
+mod namespaces;
 mod outside;
 mod paths;
 mod process;

@@ -94,9 +94,6 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
         // The values of this enumeration are those of CLONE_NEW*.
         let flag = namespace.typ() as i32;
         match (namespace.typ(), namespace.path()) {
-            (LinuxNamespaceType::Mount | LinuxNamespaceType::User, Some(_)) => {
-                return Err(unsupported(&format!("linux.namespaces: path of {}", namespace.typ())));
-            }
             (_, Some(path)) => extras.joined.push((flag, path.clone())),
             (LinuxNamespaceType::Time, None) => extras.time = Some(offsets(linux)?),
             (LinuxNamespaceType::Cgroup, None) => extras.own_cgroup_namespace = true,
@@ -111,7 +108,7 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
     if moved && extras.time.is_none() {
         return Err(unsupported("linux.timeOffsets without a time namespace of its own"));
     }
-    if extras.new_namespaces & CloneFlags::CLONE_NEWNS.bits() == 0 {
+    if extras.new_namespaces & CloneFlags::CLONE_NEWNS.bits() == 0 && !extras.shares_mounts() {
         return Err(unsupported("linux.namespaces: mount (missing)"));
     }
     Ok(extras)
@@ -204,6 +201,20 @@ impl Mappings {
 }
 
 impl Extras {
+    /// A new one, or one that is joined.
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        self.mappings.is_some() || self.joins(CloneFlags::CLONE_NEWUSER)
+    }
+
+    /// The mount namespace is one that is joined.
+    pub(crate) fn shares_mounts(&self) -> bool {
+        self.joins(CloneFlags::CLONE_NEWNS)
+    }
+
+    fn joins(&self, kind: CloneFlags) -> bool {
+        self.joined.iter().any(|(flag, _)| *flag == kind.bits())
+    }
+
     /// The state handed to a hook, as text.
     pub(crate) fn state_of(&self, status: &str, pid: i32) -> String {
         self.state_with(status, pid).to_string()

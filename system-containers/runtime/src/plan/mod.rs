@@ -23,6 +23,7 @@ pub(crate) use mounts::{Mapped, Mount, Propagation, What};
 pub(crate) use nodes::{Node, STANDARD_LINKS};
 pub(crate) use process::{CapabilityMasks, Process, Scheduling};
 
+use crate::bundle::Running;
 use crate::devices;
 use crate::error::{StartError, Step};
 use crate::launch::{self, Launch, TerminalSize};
@@ -68,6 +69,8 @@ pub(crate) struct Exec {
     pub(crate) tty: bool,
     pub(crate) size: Option<TerminalSize>,
     pub(crate) affinity: Affinity,
+    /// The container's root is not its mount namespace's.
+    pub(crate) own_root: bool,
     pub(crate) process: Process,
 }
 
@@ -108,24 +111,28 @@ pub(crate) fn of_exec(exec: &launch::Exec) -> Result<Exec, StartError> {
         tty: exec.tty,
         size: exec.size,
         affinity: Affinity::default(),
+        own_root: false,
         process: process::of_exec(exec)?,
     })
 }
 
 /// Plans a further process from the specification's own form; streams only.
-pub(crate) fn of_process(
-    init: i32,
-    cgroup: PathBuf,
-    (seccomp, state): (Option<Seccomp>, Value),
-    process: &oci_spec::runtime::Process,
-) -> Result<Exec, StartError> {
+pub(crate) fn of_process(container: &Running<'_>, process: &oci_spec::runtime::Process) -> Result<Exec, StartError> {
     bundle::refuse_of_process(process)?;
     let size = process.console_size().and_then(|size| {
         Some(TerminalSize { rows: size.height().try_into().ok()?, columns: size.width().try_into().ok()? })
     });
-    let tty = process.terminal() == Some(true);
-    let affinity = Affinity::of(process)?;
-    Ok(Exec { init, cgroup, seccomp, state, tty, size, affinity, process: process::of_bundle(process)? })
+    Ok(Exec {
+        init: container.init.as_raw_nonzero().get(),
+        cgroup: container.cgroup.to_owned(),
+        seccomp: container.seccomp.cloned(),
+        state: container.state.clone(),
+        tty: process.terminal() == Some(true),
+        size,
+        affinity: Affinity::of(process)?,
+        own_root: container.shares_mounts,
+        process: process::of_bundle(process)?,
+    })
 }
 
 /// A filter of a system service.
