@@ -1,5 +1,6 @@
 //! A place for one test: bundles on one busybox root file system, and a root of its own for the runtime.
 
+use crate::merge::merge;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -171,16 +172,5 @@ impl Drop for Bed {
             Err(error) if base.exists() => eprintln!("remove {}: {error}", base.display()),
             _ => {}
         }
-    }
-}
-
-fn merge(base: &mut Value, changes: Value) {
-    match (base, changes) {
-        (Value::Object(base), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(base.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (base, changes) => *base = changes,
     }
 }

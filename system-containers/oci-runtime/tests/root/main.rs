@@ -13,7 +13,7 @@
 //! | `seccomp.rs` | how filters are installed, and agents notified |
 //! | `namespaces.rs` | namespaces joined by path |
 //! | `refusals.rs` | bad configurations and command lines |
-//! | `differential.rs` | what a program sees, beside crun |
+//! | `differential.rs` | what a program sees, beside crun and runc |
 
 mod bed;
 mod confinement;
@@ -22,6 +22,8 @@ mod differential;
 mod execute;
 mod hooks;
 mod lifecycle;
+#[path = "../../../runtime/tests/root/merge.rs"]
+mod merge;
 mod namespaces;
 mod refusals;
 mod seccomp;
