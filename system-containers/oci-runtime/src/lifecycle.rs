@@ -226,7 +226,11 @@ pub(crate) fn run(store: &Store, asked: &Create, detach: bool, keep: bool) -> Re
         wait::attend(&started, terminal.as_ref(), signals)
     });
     if !keep {
-        delete(store, &asked.id, true)?;
+        match store.claim(&asked.id) {
+            Ok((claim, record)) => destroy(claim, &record)?,
+            // Somebody else has deleted it meanwhile, or what is left of it cannot be read.
+            Err(_) => delete(store, &asked.id, true)?,
+        }
     }
     ended
 }

@@ -2,9 +2,9 @@
 //! the listening socket given to it ([`start`]) lets the process go on.
 //!
 //! ```text
-//! caller                          first process
+//! caller                          first process                 asked for only where there is something to do
 //! create ── clone3 ─────────────▶ waits
-//!        id maps, limits ◀──────▶ "maps"      only with a user namespace
+//!        id maps ◀──────────────▶ "maps"      only with a user namespace
 //!        prestart, createRuntime ◀▶ "hooks"   root attached, not yet pivoted to
 //!                                 createContainer, pivot_root, mounts, user, capabilities
 //!        returns ◀─────────────── "created"   waits in accept(2)
@@ -103,7 +103,8 @@ pub struct Ends<'a> {
     pub preserved: u32,
 }
 
-/// Creates a container; `at_runtime` is called with its process before the root is changed, and runs hooks.
+/// Creates a container; `at_runtime` is called with its process before the root is changed, and runs the hooks `prestart`
+/// and `createRuntime`, if there are any.
 ///
 /// # Errors
 /// The failed step with path and errno; what `at_runtime` returned. No process is left; the cgroup directory is.

@@ -149,8 +149,13 @@ fn inside(
     };
     hide()?;
     let host_pid = pid_on_host()?;
-    reporter.sync()?.ask(MAPS)?;
-    if extras.in_user_namespace() {
+    if extras.mappings.is_some() {
+        reporter.sync()?.ask(MAPS)?;
+    }
+    // Where the process may set them itself it saves the caller's answers.
+    if !extras.in_user_namespace() {
+        process::set_oom_score(&plan.process)?;
+    } else {
         let (uid, gid) = (Uid::ROOT, Gid::ROOT);
         let root = rustix::thread::set_thread_res_gid(gid, gid, gid)
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
@@ -172,7 +177,9 @@ fn inside(
         process::begin_keyring()?;
     }
     let mounted = root::place(plan, sources)?;
-    reporter.sync()?.ask(HOOKS)?;
+    if extras.runtime_hooks {
+        reporter.sync()?.ask(HOOKS)?;
+    }
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
     hooks::run_all("createContainer", &extras.create_container, &extras.state_of("creating", own_pid))?;
     root::enter(plan, mounted)?;
@@ -187,7 +194,11 @@ fn inside(
     root::finish(extras)?;
     process::set_personality(extras.personality)?;
     // Late: with the program's limits on open files and memory its root could not be made.
-    reporter.sync()?.ask(LIMITS)?;
+    if extras.in_user_namespace() {
+        reporter.sync()?.ask(LIMITS)?;
+    } else {
+        process::set_rlimits(&plan.process)?;
+    }
     let listener = filter.and_then(|filter| filter.listener.as_ref());
     process::run_after(&plan.process, filter, || {
         reporter.sync()?.tell(CREATED)?;

@@ -26,6 +26,8 @@ pub(crate) struct Extras {
     pub(crate) own_keyring: bool,
     /// Namespaces joined by path, with their `CLONE_NEW*`.
     pub(crate) joined: Vec<(i32, PathBuf)>,
+    /// The caller has hooks to run before the root is changed.
+    pub(crate) runtime_hooks: bool,
     pub(crate) create_container: Vec<Hook>,
     pub(crate) start_container: Vec<Hook>,
     /// State for hooks, without `pid` and `status`.
@@ -83,6 +85,7 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
         own_cgroup_namespace: false,
         own_keyring: bundle.own_keyring,
         joined: Vec::new(),
+        runtime_hooks: has_runtime_hooks(&hooks),
         create_container: hooks.create_container().clone().unwrap_or_default(),
         start_container: hooks.start_container().clone().unwrap_or_default(),
         state: bundle.state(),
@@ -135,6 +138,11 @@ fn refuse(spec: &Spec, process: &Process, linux: &runtime::Linux) -> Result<(), 
 
 fn first_of<const N: usize>(refused: [(&str, bool); N]) -> Result<(), StartError> {
     refused.into_iter().find(|(_, present)| *present).map_or(Ok(()), |(field, _)| Err(unsupported(field)))
+}
+
+#[allow(deprecated, reason = "prestart hooks are deprecated in the specification, and used by dockerd")]
+fn has_runtime_hooks(hooks: &runtime::Hooks) -> bool {
+    [hooks.prestart(), hooks.create_runtime()].into_iter().flatten().any(|list| !list.is_empty())
 }
 
 fn size(process: &Process) -> Option<TerminalSize> {
