@@ -39,7 +39,7 @@ pub(crate) const AGENT: &[u8] = b"agent";
 ///
 /// Read of `spec`: `process`, `root.readonly`, `hostname`, `domainname`, `mounts` (no others are made), the hooks
 /// `createContainer` and `startContainer`, and of `linux` all but `resources`, `seccomp` and `cgroupsPath`, whose results
-/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`](crate::Step::Specification).
+/// are the other fields. Without a `HOME` in `process.env` the one of the container's `/etc/passwd` is added. What cannot be honoured is refused with [`Step::Specification`].
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// The container's name, for hooks.
