@@ -27,8 +27,8 @@ pub enum Forked {
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
-/// Forks a child that begins in `cgroup` (kernel 5.7) and in new namespaces as `namespaces` says (`CLONE_NEW*` only),
-/// with all caught signals at their defaults. A new cgroup namespace would be rooted at the caller's cgroup: unshare it
+/// Forks a child that begins in `cgroup` (kernel 5.7) and in new namespaces as `namespaces` says (`CLONE_NEW*`, and
+/// `CLONE_PARENT` for a sibling), with all caught signals at their defaults. A new cgroup namespace would be rooted at the caller's cgroup: unshare it
 /// in the child.
 ///
 /// # Errors
@@ -40,7 +40,8 @@ pub fn fork(namespaces: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> io::Resul
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWNET
-        | CloneFlags::CLONE_NEWUSER;
+        | CloneFlags::CLONE_NEWUSER
+        | CloneFlags::CLONE_PARENT;
     if !allowed.contains(namespaces) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -57,7 +58,10 @@ pub fn fork(namespaces: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> io::Resul
     }
     arguments.flags = flags;
     arguments.pidfd = (&raw mut pidfd) as u64;
-    arguments.exit_signal = libc::SIGCHLD as u64;
+    // A sibling has the caller's.
+    if !namespaces.contains(CloneFlags::CLONE_PARENT) {
+        arguments.exit_signal = libc::SIGCHLD as u64;
+    }
     // SAFETY: without CLONE_VM the child gets a copy of this address space and goes on on a copy of this stack; there is
     // one thread, so nothing in the copy is locked by somebody else. `arguments` and `pidfd` outlive the call.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };

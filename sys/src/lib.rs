@@ -7,6 +7,7 @@
 //! | [`bpf`] | load and attach device programs of cgroups |
 //! | [`clone`] | fork into namespaces and a cgroup; close-on-exec and signals for the child |
 //! | [`dm`] | device mapper: a dm-verity device and its status |
+//! | [`keyring`] | a session keyring of one's own |
 //! | [`knock`] | calls the OS never makes, without effect: whether a process would get in |
 //! | [`loopback`] | bring up `lo` |
 //! | [`mount`] | mount_setattr |
@@ -23,6 +24,7 @@ pub mod blkpg;
 pub mod bpf;
 pub mod clone;
 pub mod dm;
+pub mod keyring;
 pub mod knock;
 pub mod loopback;
 pub mod mount;

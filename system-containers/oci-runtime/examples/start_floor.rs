@@ -76,7 +76,7 @@ fn inside(rootfs: &OsString, program: &OsString) -> Result<Infallible, Box<dyn E
     unmount(".", UnmountFlags::DETACH)?;
     chdir("/")?;
     rustix::thread::set_no_new_privs(true)?;
-    Filter::from_bytes(&FILTER)?.install()?;
+    Filter::from_bytes(&FILTER)?.install(0)?;
     let program = CString::new(program.clone().into_vec())?;
     Ok(nix::unistd::execve(&program, &[&program], &[] as &[CString])?)
 }

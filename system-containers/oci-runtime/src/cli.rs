@@ -17,7 +17,7 @@ const FIRST_REAL_TIME: i32 = 34;
 
 const USAGE: &str = "\
 usage: hull-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug] VERB ...
-  create [--bundle DIR] [--console-socket SOCKET] [--pid-file FILE] [--preserve-fds N] ID
+  create [--bundle DIR] [--console-socket SOCKET] [--pid-file FILE] [--preserve-fds N] [--no-new-keyring] ID
   start ID
   run [as create] [--detach] [--keep] ID
   state ID
@@ -63,6 +63,7 @@ pub(crate) struct Create {
     pub(crate) console_socket: Option<PathBuf>,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) preserve: u32,
+    pub(crate) callers_keyring: bool,
 }
 
 /// Options of exec.
@@ -158,7 +159,7 @@ fn verb_of(verb: &str, parser: &mut Parser) -> Result<Command> {
             }
             Long("bundle") | Short('b') if creates => create.bundle = Some(parser.value()?.into()),
             Long("no-pivot") => bail!("--no-pivot: the root is always changed by pivot_root(2)"),
-            Long("no-new-keyring") if creates => {}
+            Long("no-new-keyring") if creates => create.callers_keyring = true,
             Long("console-socket") if creates || executes => {
                 create.console_socket = Some(parser.value()?.into());
             }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub(crate) struct Config {
 pub(crate) fn load(directory: &Path) -> Result<Config> {
     let file = directory.join(NAME);
     let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-    let mut spec: Spec = parse(&text, &file)?;
+    let mut spec: Spec = parse(&with_known_flags(text), &file)?;
     check(&spec, directory).with_context(|| file.display().to_string())?;
     let root = spec.root().as_ref().map(|root| directory.join(root.path())).unwrap_or_default();
     let rootfs =
@@ -39,9 +40,30 @@ pub(crate) fn load(directory: &Path) -> Result<Config> {
 /// Reads a process for exec.
 pub(crate) fn load_process(file: &Path) -> Result<Process> {
     let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
-    let process: Process = parse(&text, file)?;
+    let process: Process = parse(&with_known_flags(text), file)?;
     check_process(&process).with_context(|| file.display().to_string())?;
     Ok(process)
+}
+
+/// Flags of `process.scheduler`: the specification's name, and what its crate calls them.
+const MISNAMED_FLAGS: [(&str, &str); 2] =
+    [("SCHED_FLAG_RESET_ON_FORK", "SCHED_RESET_ON_FORK"), ("SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_D_L_OVERRUN")];
+
+/// The text of a configuration or a process with flags as the crate calls them.
+fn with_known_flags(text: String) -> String {
+    if !MISNAMED_FLAGS.iter().any(|(name, _)| text.contains(name)) {
+        return text;
+    }
+    // What is no JSON is reported when it is read for good.
+    let Ok(mut value) = serde_json::from_str::<Value>(&text) else { return text };
+    for place in ["/process/scheduler/flags", "/scheduler/flags"] {
+        for flag in value.pointer_mut(place).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some((_, known)) = MISNAMED_FLAGS.iter().find(|(name, _)| flag == name) {
+                *flag = Value::from(*known);
+            }
+        }
+    }
+    value.to_string()
 }
 
 /// Parses JSON; a mistake is named with file and key.

@@ -79,3 +79,20 @@ fn additions_that_reach_beyond_the_container_are_refused() {
         assert!(format!("{error:#}").contains(&format!("linux.sysctl.{name}")), "{error:#}");
     }
 }
+
+#[test]
+fn flags_have_the_names_of_the_specification() {
+    let text = |flag: &str| {
+        let scheduler = json!({"policy": "SCHED_DEADLINE", "flags": [flag]});
+        json!({"process": {"cwd": "/", "user": {"uid": 0, "gid": 0}, "args": [flag], "scheduler": scheduler}})
+            .to_string()
+    };
+    for (flag, known) in MISNAMED_FLAGS {
+        let spec: Value = serde_json::from_str(&with_known_flags(text(flag))).expect("JSON");
+        assert_eq!(
+            (&spec["process"]["args"][0], &spec["process"]["scheduler"]["flags"][0]),
+            (&json!(flag), &json!(known))
+        );
+        serde_json::from_value::<Process>(spec["process"].clone()).expect("known to the crate");
+    }
+}

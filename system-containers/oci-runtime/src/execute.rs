@@ -7,7 +7,8 @@ use crate::status::Status;
 use crate::store::{Record, Store};
 use crate::{cgroups, config, wait};
 use anyhow::{Context, Result, bail, ensure};
-use hull_runtime::{Stdio, bundle};
+use hull_runtime::Stdio;
+use hull_runtime::bundle::{self, Running};
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, UserBuilder};
 use rustix::process::Pid;
 use serde_json::json;
@@ -40,8 +41,14 @@ pub(crate) fn exec(store: &Store, asked: &Exec) -> Result<u8> {
     let cgroup = if now_in.starts_with(&record.cgroup) { now_in } else { record.cgroup.clone() };
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
-    let pid = Pid::from_raw(init.pid).context("container not running")?;
-    let mut started = bundle::exec(pid, &cgroup, &process, record.seccomp.as_deref(), stdio)?;
+    let container = Running {
+        init: Pid::from_raw(init.pid).context("container not running")?,
+        cgroup: &cgroup,
+        seccomp: record.seccomp.as_ref(),
+        state: record.state(status),
+        shares_mounts: record.shares_mounts,
+    };
+    let mut started = bundle::exec(&container, &process, stdio)?;
     let master = started.terminal.take();
     if let Some(file) = pid_file {
         file.write(started.pid)?;

@@ -1,6 +1,7 @@
 //! `linux.seccomp` → a compiled program below `--root`, found again by the hash of what it was compiled from.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use hull_runtime::seccomp::{LOG, Listener, SPEC_ALLOW, Seccomp, WAIT_KILLABLE_RECV};
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSeccompOperator,
@@ -28,6 +29,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -43,8 +45,7 @@ pub(crate) const ARCHITECTURES: &[&str] = &[
     "SCMP_ARCH_X86",
     "SCMP_ARCH_X86_64",
 ];
-pub(crate) const FLAGS: &[&str] = &["SECCOMP_FILTER_FLAG_TSYNC"];
-pub(crate) const KNOWN_FLAGS: &[&str] = &[
+pub(crate) const FLAGS: &[&str] = &[
     "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
     "SECCOMP_FILTER_FLAG_TSYNC",
@@ -56,8 +57,40 @@ pub(crate) fn library_version() -> String {
     libseccomp::ScmpVersion::current().map(|version| version.to_string()).unwrap_or_default()
 }
 
-/// Path of the compiled program, made when it is not there.
-pub(crate) fn compiled(root: &Path, seccomp: &LinuxSeccomp) -> Result<PathBuf> {
+/// The filter as it is to be installed; the program is compiled when that was not done before.
+pub(crate) fn prepared(root: &Path, seccomp: &LinuxSeccomp) -> Result<Seccomp> {
+    let actions = seccomp.syscalls().iter().flatten().map(|rule| rule.action());
+    let notifies = actions.into_iter().any(|action| action == LinuxSeccompAction::ScmpActNotify);
+    let path = seccomp.listener_path().clone().filter(|path| !path.as_os_str().is_empty());
+    let metadata = seccomp.listener_metadata().clone().filter(|text| !text.is_empty());
+    ensure!(path.is_some() || !notifies, "key linux.seccomp.listenerPath: missing, and needed by SCMP_ACT_NOTIFY");
+    ensure!(path.is_some() || metadata.is_none(), "key linux.seccomp.listenerMetadata: needs listenerPath");
+    if let Some(path) = &path {
+        ensure!(path.is_absolute(), "key linux.seccomp.listenerPath: {} is not absolute", path.display());
+    }
+    let flags = flags(seccomp);
+    ensure!(
+        notifies || flags & WAIT_KILLABLE_RECV == 0,
+        "key linux.seccomp.flags: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY"
+    );
+    // Without a rule that notifies it is not read (specification, "Seccomp").
+    let listener = path.filter(|_| notifies).map(|path| Listener { path, metadata });
+    Ok(Seccomp { program: compiled(root, seccomp)?, flags, listener })
+}
+
+/// As seccomp(2) takes them.
+fn flags(seccomp: &LinuxSeccomp) -> u32 {
+    let bit = |flag: &LinuxSeccompFilterFlag| match flag {
+        LinuxSeccompFilterFlag::SeccompFilterFlagLog => LOG,
+        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => SPEC_ALLOW,
+        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => WAIT_KILLABLE_RECV,
+        // Before execve there is one thread that matters, so there is nothing to synchronise.
+        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => 0,
+    };
+    seccomp.flags().iter().flatten().map(bit).fold(0, |all, bit| all | bit)
+}
+
+fn compiled(root: &Path, seccomp: &LinuxSeccomp) -> Result<PathBuf> {
     let directory = root.join(DIRECTORY);
     let hash = Sha256::digest([FORMAT.as_bytes(), &serde_json::to_vec(seccomp)?].concat());
     let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -75,12 +108,10 @@ pub(crate) fn compiled(root: &Path, seccomp: &LinuxSeccomp) -> Result<PathBuf> {
 }
 
 fn compile(seccomp: &LinuxSeccomp) -> Result<Vec<u8>> {
-    ensure!(seccomp.listener_path().is_none(), "key linux.seccomp.listenerPath: not supported");
-    for flag in seccomp.flags().iter().flatten() {
-        // Before execve there is one thread, so there is nothing to synchronise.
-        let without_effect = *flag == LinuxSeccompFilterFlag::SeccompFilterFlagTsync;
-        ensure!(without_effect, "key linux.seccomp.flags: {flag} is not supported");
-    }
+    ensure!(
+        seccomp.default_action() != LinuxSeccompAction::ScmpActNotify,
+        "key linux.seccomp.defaultAction: with SCMP_ACT_NOTIFY not even execve could begin"
+    );
     let default =
         action(seccomp.default_action(), seccomp.default_errno_ret()).context("key linux.seccomp.defaultAction")?;
     let mut filter = ScmpFilterContext::new(default)?;
@@ -154,7 +185,7 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction> 
         LinuxSeccompAction::ScmpActTrace => ScmpAction::Trace(number.try_into()?),
         LinuxSeccompAction::ScmpActLog => ScmpAction::Log,
         LinuxSeccompAction::ScmpActAllow => ScmpAction::Allow,
-        LinuxSeccompAction::ScmpActNotify => bail!("SCMP_ACT_NOTIFY is not supported"),
+        LinuxSeccompAction::ScmpActNotify => ScmpAction::Notify,
     })
 }
 
@@ -206,11 +237,16 @@ mod tests {
     fn what_is_not_done_is_refused_by_key() {
         for (value, key) in [
             (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "defaultAction"),
-            (json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/s"}), "listenerPath"),
-            (json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]}), "flags"),
+            (json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}), "listenerMetadata"),
+            (json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}), "flags"),
             (json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_SH"]}), "architectures"),
+            (
+                json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}),
+                "listenerPath",
+            ),
         ] {
-            let error = format!("{:#}", compile(&profile(value)).expect_err(key));
+            let dir = tempfile::tempdir().expect("temporary directory");
+            let error = format!("{:#}", prepared(dir.path(), &profile(value)).expect_err(key));
             assert!(error.contains(&format!("linux.seccomp.{key}")), "{error}");
         }
     }

@@ -9,7 +9,7 @@ use crate::{cgroups, config, filter, journal, resources, wait};
 use anyhow::{Context, Result, bail, ensure};
 use hull_runtime::bundle::{self, Bundle, Ends};
 use hull_runtime::{Started, Stdio, cgroup, hooks};
-use oci_spec::runtime::{Hook, Hooks, Spec};
+use oci_spec::runtime::{Hook, Hooks};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::json;
@@ -27,15 +27,11 @@ const SIGKILL: i32 = 9;
 /// Creates a container whose terminal, if it has one, goes to `--console-socket`.
 pub(crate) fn create(store: &Store, asked: &Create) -> Result<Started> {
     let socket = asked.console_socket.as_deref().map(console::connect).transpose()?;
-    create_with(store, asked, socket.as_ref().map(AsFd::as_fd))
+    create_bundle(store, asked, &bundle_of(store, asked)?, socket.as_ref().map(AsFd::as_fd))
 }
 
-fn create_with(store: &Store, asked: &Create, console: Option<BorrowedFd<'_>>) -> Result<Started> {
-    let directory = asked.bundle.as_deref().unwrap_or(Path::new("."));
-    let directory = std::fs::canonicalize(directory).with_context(|| format!("--bundle {}", directory.display()))?;
-    let config = config::load(&directory)?;
-    let bundle = bundle_of(store, asked, &directory, config)?;
-    let terminal = bundle.spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
+fn create_bundle(store: &Store, asked: &Create, bundle: &Bundle, console: Option<BorrowedFd<'_>>) -> Result<Started> {
+    let terminal = wants_terminal(bundle);
     ensure!(terminal || console.is_none(), "--console-socket: process.terminal of the configuration is not set");
     ensure!(!terminal || console.is_some(), "process.terminal is set: --console-socket is needed to detach");
     let pid_file = asked.pid_file.as_deref().map(PidFile::new).transpose()?;
@@ -43,7 +39,7 @@ fn create_with(store: &Store, asked: &Create, console: Option<BorrowedFd<'_>>) -
     let limits = limits.transpose()?.unwrap_or_default();
 
     let claim = store.make(&asked.id)?;
-    let mut record = record_of(&bundle);
+    let mut record = record_of(bundle);
     let made = (|| {
         claim.save(&record)?;
         let listener = listen_in(&claim)?;
@@ -51,7 +47,7 @@ fn create_with(store: &Store, asked: &Create, console: Option<BorrowedFd<'_>>) -
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
         let ends = Ends { stdio, listener: listener.as_fd(), console, preserved: asked.preserve };
-        let started = bundle::create(&bundle, ends, &mut |pid| run_hooks_at_creation(&bundle, pid))?;
+        let started = bundle::create(bundle, ends, &mut |pid| run_hooks_at_creation(bundle, pid))?;
         record.init = Some(Identity::of(started.pid.as_raw_nonzero().get())?);
         claim.save(&record)?;
         if let Some(file) = pid_file {
@@ -66,18 +62,21 @@ fn create_with(store: &Store, asked: &Create, console: Option<BorrowedFd<'_>>) -
     })
 }
 
-fn bundle_of(store: &Store, asked: &Create, directory: &Path, config: config::Config) -> Result<Bundle> {
-    let config::Config { spec, rootfs } = config;
+fn bundle_of(store: &Store, asked: &Create) -> Result<Bundle> {
+    let directory = asked.bundle.as_deref().unwrap_or(Path::new("."));
+    let directory = std::fs::canonicalize(directory).with_context(|| format!("--bundle {}", directory.display()))?;
+    let config::Config { spec, rootfs } = config::load(&directory)?;
     let named = |error: anyhow::Error| error.context(directory.join(config::NAME).display().to_string());
     let linux = spec.linux().clone().unwrap_or_default();
-    let seccomp = linux.seccomp().as_ref().map(|seccomp| filter::compiled(store.root(), seccomp)).transpose();
+    let seccomp = linux.seccomp().as_ref().map(|seccomp| filter::prepared(store.root(), seccomp)).transpose();
     Ok(Bundle {
         id: asked.id.clone(),
-        directory: directory.to_owned(),
         rootfs,
         cgroup: cgroups::directory(linux.cgroups_path().as_deref(), &asked.id).map_err(named)?,
         seccomp: seccomp.map_err(named)?,
         devices: resources::device_rules(linux.resources().as_ref()).map_err(named)?,
+        directory,
+        own_keyring: !asked.callers_keyring,
         spec,
     })
 }
@@ -92,6 +91,7 @@ fn record_of(bundle: &Bundle) -> Record {
         created: journal::now(),
         init: None,
         seccomp: bundle.seccomp.clone(),
+        shares_mounts: bundle.shares_mounts(),
         process: bundle.spec.process().clone().unwrap_or_default(),
         hooks: bundle.spec.hooks().clone(),
         annotations: bundle.spec.annotations().clone(),
@@ -132,7 +132,8 @@ pub(crate) fn start(store: &Store, id: &str) -> Result<()> {
     ensure!(status == Status::Created, "cannot start container {id}: it is {}", status.word());
     let socket = claim.start_socket();
     let directory = std::fs::File::open(socket.parent().unwrap_or(Path::new("/")))?;
-    bundle::start(Path::new(&format!("/proc/self/fd/{}/start", directory.as_raw_fd())))?;
+    let listener = record.seccomp.as_ref().and_then(|seccomp| seccomp.listener.as_ref());
+    bundle::start(Path::new(&format!("/proc/self/fd/{}/start", directory.as_raw_fd())), listener)?;
     std::fs::remove_file(&socket).with_context(|| format!("remove {}", socket.display()))?;
     let hooks = record.hooks.as_ref().and_then(|hooks| hooks.poststart().as_deref()).unwrap_or_default();
     run_hooks_without_consequence("poststart", hooks, &record, Status::Running);
@@ -216,15 +217,20 @@ pub(crate) fn run(store: &Store, asked: &Create, detach: bool, keep: bool) -> Re
     ensure!(asked.console_socket.is_none(), "--console-socket: only with --detach; else the terminal is this one");
     // Before anything is made, so that no signal is lost.
     let signals = wait::Signals::block()?;
-    let pair = if wants_terminal(asked)? { Some(console::pair()?) } else { None };
-    let started = create_with(store, asked, pair.as_ref().map(|(_, theirs)| theirs.as_fd()))?;
+    let bundle = bundle_of(store, asked)?;
+    let pair = if wants_terminal(&bundle) { Some(console::pair()?) } else { None };
+    let started = create_bundle(store, asked, &bundle, pair.as_ref().map(|(_, theirs)| theirs.as_fd()))?;
     let terminal = pair.map(|(ours, _)| console::receive(ours.as_fd())).transpose();
     let ended = terminal.and_then(|terminal| {
         start_or_delete(store, &asked.id)?;
         wait::attend(&started, terminal.as_ref(), signals)
     });
     if !keep {
-        delete(store, &asked.id, true)?;
+        match store.claim(&asked.id) {
+            Ok((claim, record)) => destroy(claim, &record)?,
+            // Somebody else has deleted it meanwhile, or what is left of it cannot be read.
+            Err(_) => delete(store, &asked.id, true)?,
+        }
     }
     ended
 }
@@ -237,9 +243,6 @@ fn start_or_delete(store: &Store, id: &str) -> Result<()> {
     })
 }
 
-fn wants_terminal(asked: &Create) -> Result<bool> {
-    let file = asked.bundle.as_deref().unwrap_or(Path::new(".")).join(config::NAME);
-    let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-    let spec: Spec = config::parse(&text, &file)?;
-    Ok(spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true)))
+fn wants_terminal(bundle: &Bundle) -> bool {
+    bundle.spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true))
 }

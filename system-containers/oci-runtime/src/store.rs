@@ -10,6 +10,7 @@
 
 use crate::status::{Identity, Status};
 use anyhow::{Context, Result, bail, ensure};
+use hull_runtime::seccomp::Seccomp;
 use oci_spec::runtime::{Hooks, Process};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -40,8 +41,11 @@ pub(crate) struct Record {
     pub(crate) created: String,
     /// `None` while it is being created.
     pub(crate) init: Option<Identity>,
-    /// Compiled filter, for further processes.
-    pub(crate) seccomp: Option<PathBuf>,
+    /// The filter, for start and further processes.
+    pub(crate) seccomp: Option<Seccomp>,
+    /// It joined a mount namespace.
+    #[serde(default)]
+    pub(crate) shares_mounts: bool,
     /// The configuration's, as default of further processes.
     pub(crate) process: Process,
     pub(crate) hooks: Option<Hooks>,

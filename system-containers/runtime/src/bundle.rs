@@ -2,9 +2,9 @@
 //! the listening socket given to it ([`start`]) lets the process go on.
 //!
 //! ```text
-//! caller                          first process
+//! caller                          first process                 asked for only where there is something to do
 //! create ── clone3 ─────────────▶ waits
-//!        id maps, limits ◀──────▶ "maps"      only with a user namespace
+//!        id maps ◀──────────────▶ "maps"      only with a user namespace
 //!        prestart, createRuntime ◀▶ "hooks"   root attached, not yet pivoted to
 //!                                 createContainer, pivot_root, mounts, user, capabilities
 //!        returns ◀─────────────── "created"   waits in accept(2)
@@ -15,20 +15,25 @@
 //! Unlike [`crate::start`] nothing is re-executed: the caller is itself a short-lived process with one thread, and becomes
 //! the parent of what it makes.
 
+use crate::channel;
 use crate::container::{self, Console};
 use crate::devices::OrderedRule;
 use crate::error::{StartError, Step};
 use crate::launch::{Started, Stdio};
 use crate::plan;
-use oci_spec::runtime::{Process, Spec};
+use crate::seccomp::{Listener, Seccomp};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// Sent with the connection to a filter's listener.
+pub(crate) const AGENT: &[u8] = b"agent";
 
 /// A container to be created.
 ///
@@ -47,10 +52,12 @@ pub struct Bundle {
     pub rootfs: PathBuf,
     /// Absolute path of the cgroup directory, made by [`crate::cgroup`].
     pub cgroup: PathBuf,
-    /// Compiled filter, as in [`crate::Launch::seccomp`].
-    pub seccomp: Option<PathBuf>,
+    /// The filter.
+    pub seccomp: Option<Seccomp>,
     /// Device access, later rules override earlier ones.
     pub devices: Vec<OrderedRule>,
+    /// A new, empty session keyring (session-keyring(7)) instead of the caller's.
+    pub own_keyring: bool,
 }
 
 impl Bundle {
@@ -60,6 +67,16 @@ impl Bundle {
     /// [`Step::Specification`] with the field that cannot.
     pub fn check(&self) -> Result<(), StartError> {
         plan::of_bundle(self).map(drop)
+    }
+
+    /// Whether the container joins a mount namespace, where its root is one directory among others.
+    #[must_use]
+    pub fn shares_mounts(&self) -> bool {
+        let namespaces = self.spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+        namespaces
+            .into_iter()
+            .flatten()
+            .any(|namespace| namespace.typ() == LinuxNamespaceType::Mount && namespace.path().is_some())
     }
 
     /// The specification's state, but for `pid` and `status`.
@@ -86,7 +103,8 @@ pub struct Ends<'a> {
     pub preserved: u32,
 }
 
-/// Creates a container; `at_runtime` is called with its process before the root is changed, and runs hooks.
+/// Creates a container; `at_runtime` is called with its process before the root is changed, and runs the hooks `prestart`
+/// and `createRuntime`, if there are any.
 ///
 /// # Errors
 /// The failed step with path and errno; what `at_runtime` returned. No process is left; the cgroup directory is.
@@ -99,14 +117,19 @@ pub fn create(
     container::create(&plan, ends, at_runtime)?.into_started()
 }
 
-/// Lets a created container execute its program.
+/// Lets a created container execute its program; connects it to the listener of its filter, if that has one.
 ///
 /// # Errors
-/// [`Step::Wait`] with `ECONNREFUSED` when nobody waits at `socket`; else the step that failed in the container.
-pub fn start(socket: &Path) -> Result<(), StartError> {
+/// [`Step::Wait`] with `ECONNREFUSED` when nobody waits at `socket`; [`Step::Seccomp`] when the listener cannot be
+/// reached; else the step that failed in the container.
+pub fn start(socket: &Path, listener: Option<&Listener>) -> Result<(), StartError> {
+    let agent = listener.map(Listener::connect).transpose()?;
     let failed = |errno| StartError::at(Step::Wait, socket, errno);
     let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
     connect(&peer, &SocketAddrUnix::new(socket).map_err(failed)?).map_err(failed)?;
+    if let Some(agent) = agent {
+        channel::send(peer.as_fd(), AGENT, &[agent.as_fd()]).map_err(failed)?;
+    }
     let mut bytes = Vec::new();
     File::from(peer).read_to_end(&mut bytes).map_err(|error| failed(container::of_io(&error)))?;
     if bytes.is_empty() {
@@ -123,21 +146,30 @@ pub fn set_devices(cgroup: &Path, rules: &[OrderedRule]) -> Result<(), StartErro
     container::replace_devices(cgroup, rules)
 }
 
-/// Starts a further process in a running container, given in the specification's form. The caller has one thread.
+/// A container that gets a further process.
+#[derive(Debug)]
+pub struct Running<'a> {
+    /// Its first process.
+    pub init: Pid,
+    /// Cgroup directory of the new process, the container's or one below.
+    pub cgroup: &'a Path,
+    /// Its filter.
+    pub seccomp: Option<&'a Seccomp>,
+    /// The specification's state, for who is notified by the filter.
+    pub state: Value,
+    /// [`Bundle::shares_mounts`] of what it was made of.
+    pub shares_mounts: bool,
+}
+
+/// Starts a further process, given in the specification's form. The caller has one thread.
 ///
 /// # Errors
 /// As [`crate::exec`].
-pub fn exec(
-    init: Pid,
-    cgroup: &Path,
-    process: &Process,
-    seccomp: Option<&Path>,
-    stdio: Stdio<'_>,
-) -> Result<Started, StartError> {
-    let number = init.as_raw_nonzero().get();
-    let init = pidfd_open(init, PidfdFlags::empty())
+pub fn exec(container: &Running<'_>, process: &Process, stdio: Stdio<'_>) -> Result<Started, StartError> {
+    let number = container.init.as_raw_nonzero().get();
+    let init = pidfd_open(container.init, PidfdFlags::empty())
         .map_err(|errno| StartError::at(Step::JoinNamespaces, format!("/proc/{number}"), errno))?;
-    let plan = plan::of_process(number, cgroup.to_owned(), seccomp.map(Path::to_owned), process)?;
+    let plan = plan::of_process(container, process)?;
     let own = |stream: BorrowedFd<'_>| stream.try_clone_to_owned();
     let streams =
         || -> std::io::Result<[OwnedFd; 3]> { Ok([own(stdio.stdin)?, own(stdio.stdout)?, own(stdio.stderr)?]) };

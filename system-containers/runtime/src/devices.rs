@@ -151,7 +151,10 @@ pub(crate) fn compile_ordered(rules: &[OrderedRule]) -> Vec<u64> {
     for OrderedRule { allow, rule } in all.into_iter().rev() {
         let Ok(numbers) = numbers(&rule) else { continue };
         let bits = access(&rule);
-        let body = if allow {
+        // Some kind of access is always left to ask for, so a rule for all kinds settles it.
+        let body = if bits == ANY_ACCESS {
+            vec![instruction(SET, RESULT, 0, 0, allow.into()), instruction(EXIT, 0, 0, 0, 0)]
+        } else if allow {
             vec![
                 instruction(AND, ACCESS, 0, 0, !bits & ANY_ACCESS),
                 instruction(JUMP_IF_NOT_EQUAL, ACCESS, 0, VERDICT_LENGTH, 0),
@@ -168,16 +171,21 @@ pub(crate) fn compile_ordered(rules: &[OrderedRule]) -> Vec<u64> {
         };
         let conditions: Vec<(u8, i32)> =
             numbers.into_iter().filter_map(|(register, want)| Some((register, want?))).collect();
+        let length = if bits == ANY_ACCESS { VERDICT_LENGTH } else { ORDERED_BODY };
         for (behind, (register, want)) in (0_i16..).zip(conditions.iter().rev()).collect::<Vec<_>>().into_iter().rev() {
-            program.push(instruction(JUMP_IF_NOT_EQUAL, *register, 0, behind + ORDERED_BODY, *want));
+            program.push(instruction(JUMP_IF_NOT_EQUAL, *register, 0, behind + length, *want));
         }
         program.extend(body);
+        if conditions.is_empty() && bits == ANY_ACCESS {
+            // Nothing gets behind it, and the kernel refuses programs with parts that are never reached.
+            return program;
+        }
     }
     verdict(&mut program, 0);
     program
 }
 
-/// Instructions of an ordered rule behind its conditions.
+/// Instructions of an ordered rule for some kinds of access, behind its conditions.
 const ORDERED_BODY: i16 = 4;
 
 /// Appends one rule.

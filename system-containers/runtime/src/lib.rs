@@ -11,6 +11,7 @@
 //! | [`launch`] | what is started: [`Launch`], [`Exec`], [`Started`]; [`start`] and [`exec`] |
 //! | [`bundle`] | containers of OCI bundles: [`bundle::create`], [`bundle::start`] |
 //! | [`hooks`] | running hooks |
+//! | [`seccomp`] | filters of bundles: flags, agents that are notified |
 //! | [`helper`] | entry point of the re-executed helper, its requests and answers |
 //! | `plan` | pure: specification → mounts, process attributes, device nodes |
 //! | `container` | edge: carries a plan out on both sides of clone3(2) |
@@ -28,6 +29,7 @@ pub mod helper;
 pub mod hooks;
 pub mod launch;
 mod plan;
+pub mod seccomp;
 
 pub use devices::{DeviceKind, DeviceRules, OrderedRule, Rule};
 pub use error::{StartError, Step};

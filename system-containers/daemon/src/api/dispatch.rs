@@ -8,8 +8,8 @@ use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
-    archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs, mounts,
-    services, stats, top, upload, wait,
+    archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs,
+    mounts, services, stats, top, upload, wait,
 };
 use crate::lifecycle::System;
 use hyper::body::Incoming;

@@ -1,8 +1,9 @@
 //! A place for one test: bundles on one busybox root file system, and a root of its own for the runtime.
 
+use crate::merge::merge;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,6 +37,11 @@ impl Bed {
 
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
+    }
+
+    /// Lets the root file system be reached by users of a user namespace, who own nothing of it.
+    pub(crate) fn open_to_users(&self) {
+        fs::set_permissions(self.path(""), fs::Permissions::from_mode(0o755)).expect("chmod");
     }
 
     /// Where the container's cgroup is, below the hierarchy's root.
@@ -166,16 +172,5 @@ impl Drop for Bed {
             Err(error) if base.exists() => eprintln!("remove {}: {error}", base.display()),
             _ => {}
         }
-    }
-}
-
-fn merge(base: &mut Value, changes: Value) {
-    match (base, changes) {
-        (Value::Object(base), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(base.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (base, changes) => *base = changes,
     }
 }

@@ -87,23 +87,6 @@ fn root_network_parameters_and_devices_are_the_containers() {
 }
 
 #[test]
-fn root_namespaces_are_joined_by_path() {
-    let bed = Bed::new();
-    bed.start("first", "exec busybox sleep 1000", json!({"hostname": "shared-name"}));
-    let pid = bed.state("first")["pid"].as_i64().expect("pid");
-    let of = |kind: &str, file: &str| json!({"type": kind, "path": format!("/proc/{pid}/ns/{file}")});
-    let joined = [of("uts", "uts"), of("ipc", "ipc"), of("network", "net"), of("pid", "pid"), json!({"type": "mount"})];
-    let script = "busybox hostname; busybox ps | busybox grep -c 'sleep 1000'; busybox readlink /proc/self/ns/net";
-    let output = bed.output("second", script, json!({"linux": {"namespaces": joined}}));
-    let net = std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("namespace");
-    let want = ["shared-name", "1", net.to_str().expect("UTF-8")];
-    let lines: Vec<&str> = output.lines().collect();
-    assert_eq!(lines[0], want[0]);
-    assert_eq!(lines[2], want[2]);
-    assert_ne!(lines[1], "0");
-}
-
-#[test]
 fn root_clocks_of_a_time_namespace_are_moved() {
     let bed = Bed::new();
     let offsets = json!({"boottime": {"secs": 100_000_000}});
@@ -131,4 +114,15 @@ fn root_owners_of_idmapped_mounts_are_shown_mapped() {
         "uidMappings": map, "gidMappings": map});
     let output = bed.output("c", "busybox stat -c '%u %g' /mnt/file", json!({"mounts": [mount]}));
     assert_eq!(output, "503 504\n");
+}
+
+#[test]
+fn root_the_session_keyring_is_the_containers_unless_asked() {
+    let bed = Bed::new();
+    // Who is not root sees no keys but those of its own session.
+    let user = json!({"process": {"user": {"uid": 5, "gid": 5}}});
+    let bundle = bed.bundle("c", "busybox grep -c ' hull[.]' /proc/keys; true", user);
+    for (option, want) in [("", "1\n"), ("--no-new-keyring", "0\n")] {
+        assert_eq!(bed.ok(&format!("run {option} --bundle {} c", bundle.display())), want, "{option}");
+    }
 }

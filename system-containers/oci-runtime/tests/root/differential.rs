@@ -1,101 +1,175 @@
-//! The same bundles under crun (Debian's package): what a program sees inside is the same, but for what is listed.
+//! The same bundles under crun and runc (Debian's packages): what a program sees inside is the same, but for what
+//! [`differences`] lists with a reason. What is listed and no longer seen fails the test as well.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `bundles.rs` | the bundles, as changes of a usual configuration |
+//! | `see.sh` | what a program looks at |
+//! | `run.rs` | running, and sorting what was seen into fields |
+//! | `differences.rs` | known differences |
+
+mod bundles;
+mod differences;
+mod run;
 
 use crate::bed::Bed;
-use serde_json::{Value, json};
-use std::process::Command;
+use bundles::Case;
+use differences::{Against, KNOWN};
+use libseccomp::{ScmpAction, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
+use nix::sched::{CloneFlags, unshare};
+use run::{Names, Runtime, Seen, run};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Prints what a program can see of its container.
-const DUMP: &str = "busybox id -u; busybox id -G; umask; busybox pwd; busybox env | busybox sort; busybox hostname; \
-    busybox grep -E '^(Cap|NoNewPrivs|Seccomp:|SigIgn|SigBlk)' /proc/self/status; \
-    busybox tr -s ' ' </proc/self/limits; busybox cat /proc/self/oom_score_adj; \
-    busybox ls -lnR /dev | busybox awk '{print $1, $3, $4, $5, $6, $NF}'; \
-    busybox cut -d' ' -f4- /proc/self/mountinfo | busybox sort; \
-    busybox head -c 1 /proc/timer_list | busybox wc -c; \
-    busybox ls /proc/acpi /sys/firmware; \
-    for file in / /tmp /proc/sys/kernel/hostname; do test -w $file && echo $file is writable; done; \
-    busybox cat /proc/sys/net/ipv4/ip_forward; busybox readlink /proc/self/fd/3; true";
+const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Parts of lines that differ, and why.
-const KNOWN: [(&str, &str); 7] = [
-    ("1, 3 null", "crun gives the standard streams to the user, /dev/null among them"),
-    ("SigIgn:", "ours resets every signal; crun passes on what its caller ignores"),
-    (" /proc/kcore", "crun links /dev/core to it; the specification has no such link, and engines mask it"),
-    ("/ /proc/acpi ", "masked directories: ours have nosuid, nodev and noexec as well, and one inode"),
-    ("/ /sys/firmware ", "the same"),
-    ("/null /proc/keys ", "masked files: ours show the container's /dev/null, crun's the host's"),
-    ("/null /proc/timer_list ", "the same"),
-];
+/// Threads that compare; the machines this runs on have two processors at least.
+const THREADS: usize = 2;
 
-/// Both get cgroup v2 where crun looks for it, also on a machine that mounts v1 there.
-const WRAPPED: [&str; 6] =
-    ["--mount", "--propagation=private", "sh", "-c", "mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"", "sh"];
-
-fn run(program: &str, globals: &[&str], bundle: &std::path::Path) -> Vec<String> {
-    let mut command = Command::new("unshare");
-    command
-        .args(WRAPPED)
-        .arg(program)
-        .args(globals)
-        .arg("run")
-        .arg("--bundle")
-        .arg(bundle)
-        .arg("hull-differential")
-        .stdin(std::process::Stdio::null());
-    let output = command.output().unwrap_or_else(|error| unreachable!("{program} (install Debian's crun): {error}"));
-    assert!(output.status.success(), "{program}: {output:?}");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let known = |line: &str| KNOWN.iter().any(|(part, _)| line.contains(part));
-    text.lines().filter(|line| !known(line)).map(str::to_owned).collect()
+/// What was found by all threads.
+#[derive(Default)]
+struct Found {
+    /// Differences nobody knows.
+    unknown: String,
+    /// Indices of the known ones that were seen.
+    seen: BTreeSet<usize>,
+    /// Bundles that ran under ours and crun.
+    compared: usize,
 }
 
 #[test]
-fn root_programs_see_what_they_see_under_crun() {
+fn root_programs_see_what_they_see_under_crun_and_runc() {
     let bed = Bed::new();
-    let namespaces = |kinds: &[&str]| kinds.iter().map(|kind| json!({"type": kind})).collect::<Vec<_>>();
-    let all = namespaces(&["pid", "mount", "ipc", "uts", "network"]);
-    let capabilities = ["CAP_CHOWN", "CAP_NET_RAW", "CAP_KILL"];
-    let sets = json!({"bounding": capabilities, "permitted": capabilities, "effective": capabilities});
-    let seccomp =
-        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]});
-    let bundles: [(&str, Value); 5] = [
-        ("plain", json!({"linux": {"namespaces": all}})),
-        (
-            "docker",
-            json!({
-                "hostname": "named",
-                "process": {"capabilities": sets, "oomScoreAdj": 100, "noNewPrivileges": false,
-                    "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}]},
-                "linux": {"namespaces": all, "seccomp": seccomp,
-                    "maskedPaths": ["/proc/acpi", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
-                    "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]},
-            }),
-        ),
-        (
-            "user",
-            json!({
-                "process": {"user": {"uid": 5, "gid": 6, "additionalGids": [7, 8], "umask": 0o77}, "cwd": "/tmp",
-                    "capabilities": sets},
-                "linux": {"namespaces": all, "devices":
-                    [{"path": "/dev/extra", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 3, "gid": 4}]},
-            }),
-        ),
-        (
-            "writable",
-            json!({
-                "root": {"readonly": false},
-                "linux": {"namespaces": all, "sysctl": {"net.ipv4.ip_forward": "1"}, "rootfsPropagation": "rprivate"},
-            }),
-        ),
-        ("host", json!({"linux": {"namespaces": namespaces(&["pid", "mount"])}})),
-    ];
-    let (root, ours) = (bed.path("state").display().to_string(), env!("CARGO_BIN_EXE_hull-runtime"));
-    for (name, mut changes) in bundles {
-        // Debian 12's crun knows no newer one.
-        changes["ociVersion"] = json!("1.0.2");
-        let bundle = bed.bundle(name, DUMP, changes);
-        // Its cgroups are left out: for their device rules crun raises a limit, which not every test machine allows.
-        let want = run("crun", &["--cgroup-manager=disabled"], &bundle);
-        assert!(want.len() > 40, "{name}: {want:?}");
-        assert_eq!(run(ours, &["--root", &root], &bundle), want, "{name}");
+    bed.open_to_users();
+    bed.start("joined", "exec busybox sleep 1000", bundles::joined());
+    let joined = bed.state("joined")["pid"].as_i64().expect("pid");
+    let cases = bundles::all(&bed, joined);
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                surround(&bed);
+                bundles::prepare_mounts(&bed);
+                let names = Names::new(joined, &bed.path(""));
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    compare(&bed, case, &names, &found);
+                }
+            });
+        }
+    });
+    // What was refused by crun or runc leaves its cgroup.
+    for case in &cases {
+        hull_runtime::cgroup::remove(&bed.cgroup(case.name)).expect("remove cgroup");
     }
+    let mut found = found.into_inner().expect("no thread failed");
+    for (index, known) in KNOWN.iter().enumerate().filter(|(index, _)| !found.seen.contains(index)) {
+        writeln!(found.unknown, "known difference {index} no longer occurs: {known:?} ({})", known.reason)
+            .expect("write");
+    }
+    assert!(found.unknown.is_empty(), "\n{}", found.unknown);
+    assert!(found.compared >= 60, "only {} bundles ran", found.compared);
+}
+
+/// Gives this thread, and what it starts, cgroup v2 where runtimes look for it, also on a machine that mounts v1 there;
+/// and where the machine does not let them raise the limit on locked memory, which crun insists on, the belief that it
+/// does.
+fn surround(bed: &Bed) {
+    unshare(CloneFlags::CLONE_NEWNS).expect("mount namespace");
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make / private");
+    mount("cgroup2", CGROUPS, "cgroup2", MountFlags::empty(), None).expect("mount cgroup2");
+    if has_controller("hugetlb") {
+        // Who enables it for all makes a difference to those that come later.
+        let own = bed.cgroup("").file_name().map(|name| Path::new(CGROUPS).join(name)).expect("name");
+        for directory in [Path::new(CGROUPS), &own] {
+            std::fs::write(directory.join("cgroup.subtree_control"), "+hugetlb").expect("enable controller");
+        }
+    }
+    let before = getrlimit(Resource::Memlock);
+    if setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None }).is_ok() {
+        return setrlimit(Resource::Memlock, before).expect("set back");
+    }
+    let mut filter = ScmpFilterContext::new(ScmpAction::Allow).expect("filter");
+    filter.set_ctl_nnp(false).expect("filter");
+    let memlock = nix::libc::RLIMIT_MEMLOCK.into();
+    for (call, resource, value) in [("prlimit64", 1, 2), ("setrlimit", 0, 1)] {
+        let call = ScmpSyscall::from_name(call).expect("known call");
+        let conditions = [
+            ScmpArgCompare::new(resource, ScmpCompareOp::Equal, memlock),
+            ScmpArgCompare::new(value, ScmpCompareOp::NotEqual, 0),
+        ];
+        // An error number of zero is success.
+        filter.add_rule_conditional(ScmpAction::Errno(0), call, &conditions).expect("rule");
+    }
+    filter.load().expect("install filter");
+}
+
+fn compare(bed: &Bed, case: &Case, names: &Names, found: &Mutex<Found>) {
+    let state = bed.path("state").display().to_string();
+    let state_of_runc = bed.path("state-of-runc").display().to_string();
+    let ours = Runtime { words: &[env!("CARGO_BIN_EXE_hull-runtime"), "--root", &state] };
+    let others = [
+        (Against::Crun, Runtime { words: &["crun"] }),
+        (Against::Runc, Runtime { words: &["runc", "--root", &state_of_runc] }),
+    ];
+    let mut changes = case.changes.clone();
+    // Debian 12's crun and runc know no newer one.
+    changes["ociVersion"] = json!("1.0.2");
+    let see = |runtime: &Runtime<'_>| {
+        let shared = bed.path(&format!("shared-{}", case.name));
+        std::fs::create_dir_all(&shared).expect("make directory");
+        let bundle = bed.bundle(case.name, include_str!("differential/see.sh"), changes.clone());
+        let seen = run(runtime, case.name, &bundle, case.terminal, names);
+        std::fs::remove_dir_all(&shared).expect("remove directory");
+        seen
+    };
+    let mine = see(&ours);
+    for (against, runtime) in others {
+        // Which of its files runc can do without depends on its version.
+        if against == Against::Runc && !case.controller_is_here() {
+            continue;
+        }
+        let theirs = see(&runtime);
+        let mut found = found.lock().expect("no thread failed");
+        let ran = |seen: &Seen| seen["outcome"] != "refused";
+        if against == Against::Crun && ran(&mine) && ran(&theirs) {
+            found.compared += 1;
+        }
+        judge(case, against, &mine, &theirs, &mut found);
+    }
+}
+
+/// Compares field by field; of a runtime that refused the bundle, only that it did.
+fn judge(case: &Case, against: Against, mine: &Seen, theirs: &Seen, found: &mut Found) {
+    let refused = [mine, theirs].iter().any(|seen| seen["outcome"] == "refused");
+    if mine["outcome"] == "refused" && theirs["outcome"] == "refused" && case.controller_is_here() {
+        writeln!(found.unknown, "{}: refused by both: {} {}", case.name, mine["said"], theirs["said"]).expect("write");
+    }
+    let fields: BTreeSet<&String> = mine.keys().chain(theirs.keys()).filter(|field| *field != "said").collect();
+    for field in fields {
+        let (own, other) = (mine.get(field), theirs.get(field));
+        if own == other || (refused && field != "outcome") {
+            continue;
+        }
+        let applies = |index: &usize| KNOWN[*index].applies(against, case.name, field);
+        let known: Vec<usize> = (0..KNOWN.len()).filter(applies).collect();
+        if known.is_empty() {
+            let said = if refused { format!("\n  ({} {})", mine["said"], theirs["said"]) } else { String::new() };
+            let (own, other) = (own.map_or("(none)", |text| text.trim()), other.map_or("(none)", |text| text.trim()));
+            writeln!(found.unknown, "{} {field}\n  ours: {own}\n  {against:?}: {other}{said}", case.name)
+                .expect("write");
+        }
+        found.seen.extend(known);
+    }
+}
+
+/// Whether the cgroup v2 hierarchy of this machine has a controller.
+fn has_controller(name: &str) -> bool {
+    let file = Path::new(CGROUPS).join("cgroup.controllers");
+    std::fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|have| have == name))
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 /// A hook that appends its name and its state to the file.
 fn recorder(name: &str, file: &Path) -> Value {
-    let script = format!("{{ printf '{name} '; cat; echo; }} >>{}", file.display());
+    // One write: the program appends to the same file meanwhile.
+    let script = format!("echo {name} \"$(cat)\" >>{}", file.display());
     json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}])
 }
 
@@ -16,7 +17,7 @@ fn root_hooks_run_in_order_with_their_state() {
     let bed = Bed::new();
     let file = bed.path("shared/record");
     let inside = json!([{
-        "path": "/bin/busybox", "args": ["sh", "-c", "{ printf 'startContainer '; busybox cat; echo; } >>/tmp/record"],
+        "path": "/bin/busybox", "args": ["sh", "-c", "echo startContainer \"$(busybox cat)\" >>/tmp/record"],
     }]);
     let of = |name: &str| recorder(name, &file);
     let hooks = json!({

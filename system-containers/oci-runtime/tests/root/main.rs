@@ -10,8 +10,10 @@
 //! | `hooks.rs` | hooks: order, state, failures |
 //! | `terminal.rs` | console sockets and terminals in the foreground |
 //! | `confinement.rs` | what the configuration says of the process and its surroundings |
+//! | `seccomp.rs` | how filters are installed, and agents notified |
+//! | `namespaces.rs` | namespaces joined by path |
 //! | `refusals.rs` | bad configurations and command lines |
-//! | `differential.rs` | what a program sees, beside crun |
+//! | `differential.rs` | what a program sees, beside crun and runc |
 
 mod bed;
 mod confinement;
@@ -20,5 +22,9 @@ mod differential;
 mod execute;
 mod hooks;
 mod lifecycle;
+#[path = "../../../runtime/tests/root/merge.rs"]
+mod merge;
+mod namespaces;
 mod refusals;
+mod seccomp;
 mod terminal;

@@ -9,6 +9,8 @@ fn root_mistakes_are_named_and_leave_nothing() {
     let bed = Bed::new();
     let linux = |key: &str, value: Value| json!({"linux": {key: value}});
     let process = |key: &str, value: Value| json!({"process": {key: value}});
+    let has_apparmor = std::path::Path::new("/sys/module/apparmor").exists();
+    let apparmor = if has_apparmor { "process.apparmorProfile" } else { "this kernel has no AppArmor" };
     let cases = [
         (json!({"ociVersion": "9.0.0"}), "ociVersion"),
         (json!({"hostname": 5}), "hostname"),
@@ -16,6 +18,8 @@ fn root_mistakes_are_named_and_leave_nothing() {
         (process("rlimits", json!([{"type": "RLIMIT_X", "soft": 1, "hard": 1}])), "process.rlimits[0].type"),
         (process("capabilities", json!({"bounding": ["CAP_NONE"]})), "process.capabilities.bounding"),
         (process("selinuxLabel", json!("x")), "process.selinuxLabel"),
+        (process("apparmorProfile", json!("no-such-profile")), apparmor),
+        (process("execCPUAffinity", json!({"initial": "x"})), "process.execCPUAffinity"),
         (process("ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 9})), "process.ioPriority.priority"),
         (json!({"mounts": [{"destination": "/mnt", "type": "bind", "source": "/no/such"}]}), "/no/such"),
         (json!({"mounts": [{"destination": "/mnt", "type": "tmpfs", "options": ["tmpcopyup"]}]}), "tmpcopyup"),

@@ -1,18 +1,18 @@
 //! Creates the container of a bundle, up to the point where its program would be executed. See [`crate::bundle`].
 
+use super::filter::{self, Agent, Prepared};
+use super::namespaces::Joined;
 use super::sync::{CREATED, HOOKS, LIMITS, MAPS, Sync, pair};
 use super::terminal::Console;
-use super::{
-    CLONE_NEWTIME, Made, of_io, of_nix, open_cgroup, paths, process, read_filter, root, set_namespaces, sources,
-};
+use super::{CLONE_NEWTIME, Made, apparmor, of_io, of_nix, open_cgroup, paths, process, root, set_namespaces, sources};
 use crate::bundle::Ends;
+use crate::channel;
 use crate::error::{StartError, Step};
 use crate::hooks;
 use crate::plan::{Container, Extras, Mappings};
-use hull_sys::clone::{Forked, close_on_exec_from, fork};
-use hull_sys::seccomp::Filter;
+use hull_sys::clone::{Forked, close_on_exec_from};
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::ResolveFlags;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{
@@ -34,15 +34,19 @@ pub(crate) fn create(
 ) -> Result<Made, StartError> {
     let extras = plan.extras.as_ref().ok_or_else(|| StartError::of(Step::Specification, Errno::INVAL))?;
     close_on_exec_from(FIRST + ends.preserved).map_err(|error| StartError::of(Step::Streams, of_io(&error)))?;
-    let filter = read_filter(plan.seccomp.as_deref())?;
+    apparmor::check(plan.process.apparmor.as_ref())?;
+    let filter = filter::read(plan.seccomp.as_ref())?;
     let cgroup = open_cgroup(&plan.cgroup)?;
     let sources = sources::open(plan)?;
     super::attach_devices(cgroup.as_fd(), plan)?;
-    let joined = open_namespaces(extras)?;
+    let joined = Joined::open(extras)?;
     let (ours, theirs) = pair()?;
     let host_time = extras.time.as_deref().map(new_time).transpose()?;
-    let forked = fork(CloneFlags::from_bits_retain(extras.new_namespaces), Some(cgroup.as_fd()));
-    match forked.map_err(|error| StartError::of(Step::Clone, of_io(&error)))? {
+    let mut namespaces = CloneFlags::from_bits_retain(extras.new_namespaces);
+    if extras.in_user_namespace() {
+        namespaces.remove(CloneFlags::CLONE_NEWIPC);
+    }
+    match joined.fork(namespaces, cgroup.as_fd())? {
         Forked::Child => {
             drop(ours);
             // A directory of the host, with the whole hierarchy above it: who shares the process's namespaces must not
@@ -128,30 +132,14 @@ fn map(mappings: &Mappings, pid: i32) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Opens the namespaces to be joined; joins a PID namespace at once, which only concerns children.
-fn open_namespaces(extras: &Extras) -> Result<Vec<(CloneFlags, OwnedFd)>, StartError> {
-    let mut opened = Vec::new();
-    for (flag, path) in &extras.joined {
-        let failed = |errno| StartError::at(Step::JoinNamespaces, path, errno);
-        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        let flag = CloneFlags::from_bits_retain(*flag);
-        if flag == CloneFlags::CLONE_NEWPID {
-            nix::sched::setns(&fd, flag).map_err(|errno| failed(of_nix(errno)))?;
-        } else {
-            opened.push((flag, fd));
-        }
-    }
-    Ok(opened)
-}
-
 /// What the first process does; returns only to report an error.
 fn inside(
     plan: &Container,
     extras: &Extras,
     sources: sources::Sources,
     ends: Ends<'_>,
-    joined: Vec<(CloneFlags, OwnedFd)>,
-    filter: Option<&Filter>,
+    joined: Joined,
+    filter: Option<&Prepared>,
     reporter: &mut Reporter,
 ) -> Result<Infallible, StartError> {
     // Until execve nobody who shares the PID namespace may trace this copy of the runtime, or open its executable.
@@ -160,24 +148,38 @@ fn inside(
         hidden.map_err(|errno| StartError::of(Step::Credentials, errno))
     };
     hide()?;
-    reporter.sync()?.ask(MAPS)?;
+    let host_pid = pid_on_host()?;
     if extras.mappings.is_some() {
+        reporter.sync()?.ask(MAPS)?;
+    }
+    // Where the process may set them itself it saves the caller's answers.
+    if !extras.in_user_namespace() {
+        process::set_oom_score(&plan.process)?;
+    } else {
         let (uid, gid) = (Uid::ROOT, Gid::ROOT);
         let root = rustix::thread::set_thread_res_gid(gid, gid, gid)
             .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid));
         root.map_err(|errno| StartError::of(Step::IdMapping, errno))?;
+        // Made by the namespace's own user: its message queues belong to who makes it (ipc/mqueue.c).
+        if extras.new_namespaces & CloneFlags::CLONE_NEWIPC.bits() != 0 {
+            nix::sched::unshare(CloneFlags::CLONE_NEWIPC)
+                .map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
+        }
         // A change of the user makes that what `fs.suid_dumpable` says, prctl(2).
         hide()?;
     }
-    for (flag, fd) in joined {
-        nix::sched::setns(&fd, flag).map_err(|errno| StartError::of(Step::JoinNamespaces, of_nix(errno)))?;
-    }
+    joined.enter()?;
     if extras.own_cgroup_namespace {
         nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     }
     process::begin([ends.stdio.stdin, ends.stdio.stdout, ends.stdio.stderr])?;
+    if extras.own_keyring {
+        process::begin_keyring()?;
+    }
     let mounted = root::place(plan, sources)?;
-    reporter.sync()?.ask(HOOKS)?;
+    if extras.runtime_hooks {
+        reporter.sync()?.ask(HOOKS)?;
+    }
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
     hooks::run_all("createContainer", &extras.create_container, &extras.state_of("creating", own_pid))?;
     root::enter(plan, mounted)?;
@@ -192,7 +194,12 @@ fn inside(
     root::finish(extras)?;
     process::set_personality(extras.personality)?;
     // Late: with the program's limits on open files and memory its root could not be made.
-    reporter.sync()?.ask(LIMITS)?;
+    if extras.in_user_namespace() {
+        reporter.sync()?.ask(LIMITS)?;
+    } else {
+        process::set_rlimits(&plan.process)?;
+    }
+    let listener = filter.and_then(|filter| filter.listener.as_ref());
     process::run_after(&plan.process, filter, || {
         reporter.sync()?.tell(CREATED)?;
         let failed = |errno| StartError::of(Step::Wait, errno);
@@ -202,9 +209,27 @@ fn inside(
                 accepted => break accepted.map_err(failed)?,
             }
         };
+        let agent = listener.map(|listener| {
+            let message = listener.message(host_pid, &extras.state_with("creating", host_pid));
+            receive_agent(&peer).map(|socket| Agent { socket, message })
+        });
         *reporter = Reporter::Starting(peer);
-        hooks::run_all("startContainer", &extras.start_container, &extras.state_of("created", own_pid))
+        hooks::run_all("startContainer", &extras.start_container, &extras.state_of("created", own_pid))?;
+        agent.transpose()
     })
+}
+
+/// Takes the connection to the filter's listener from who starts.
+fn receive_agent(peer: &OwnedFd) -> Result<OwnedFd, StartError> {
+    let (_, fds) = channel::receive(peer.as_fd()).map_err(|errno| StartError::of(Step::Wait, errno))?;
+    fds.into_iter().next().ok_or_else(|| StartError::at(Step::Wait, "listenerPath", Errno::PROTO))
+}
+
+/// This process's id in the host's PID namespace, while `/proc` is the host's.
+fn pid_on_host() -> Result<i32, StartError> {
+    let failed = |errno| StartError::at(Step::Clone, "/proc/self", errno);
+    let link = rustix::fs::readlink("/proc/self", Vec::new()).map_err(failed)?;
+    link.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| failed(Errno::PROTO))
 }
 
 /// Where an error of the first process goes: to who creates, then to who starts.

@@ -6,22 +6,30 @@
 //! | `sources.rs` | helper, host's mount namespace | opens what comes from the host: root, binds, overlays |
 //! | `idmap.rs` | helper | idmapped mounts |
 //! | `create.rs` | both | a bundle's container, up to the wait for start |
+//! | `namespaces.rs` | both | namespaces joined by path |
 //! | `sync.rs` | both | their conversation meanwhile |
 //! | `terminal.rs` | both | pseudo-terminals |
 //! | `join.rs` | helper | namespaces and terminal of a running container |
+//! | `outside.rs` | a process beside the helper | limits of a process in a user namespace |
 //! | `root.rs` | child | the new root and its mounts |
 //! | `paths.rs` | child | finds files of the container without being led out of it |
 //! | `dev.rs` | child | nodes and links of a private `/dev` |
 //! | `hide.rs` | child | masked and read-only paths |
 //! | `home.rs` | child | the user's home directory |
+//! | `apparmor.rs` | helper, child | AppArmor profiles |
+//! | `filter.rs` | child | the seccomp filter and the agent it notifies |
 //! | `process.rs` | child | streams, limits, user, capabilities, filter, execve |
 
+mod apparmor;
 mod create;
 mod dev;
+mod filter;
 mod hide;
 mod home;
 mod idmap;
 mod join;
+mod namespaces;
+mod outside;
 mod paths;
 mod process;
 mod root;
@@ -37,11 +45,10 @@ use crate::devices::{self, OrderedRule};
 use crate::error::{StartError, Step};
 use crate::plan;
 use hull_sys::clone::{Forked, fork};
-use hull_sys::seccomp::Filter;
 use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -62,15 +69,19 @@ pub(crate) fn start(
     streams: [OwnedFd; 3],
     descriptors: &[OwnedFd],
 ) -> Result<Made, StartError> {
-    let filter = read_filter(plan.seccomp.as_deref())?;
+    let filter = filter::read(plan.seccomp.as_ref())?;
     let cgroup = open_cgroup(&plan.cgroup)?;
     let sources = sources::open(plan)?;
     attach_devices(cgroup.as_fd(), plan)?;
     let mut namespaces =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     namespaces.set(CloneFlags::CLONE_NEWNET, plan.own_network);
-    let (pid, pidfd) =
-        spawn(namespaces, cgroup, true, || inside(plan, sources, (&streams, descriptors), filter.as_ref()))?;
+    let (pid, pidfd) = spawn(
+        namespaces,
+        (cgroup, true),
+        |_| Ok(()),
+        || inside(plan, sources, (&streams, descriptors), filter.as_ref()),
+    )?;
     Ok(Made { pid, pidfd, terminal: None })
 }
 
@@ -79,11 +90,12 @@ fn inside(
     plan: &plan::Container,
     sources: sources::Sources,
     (streams, descriptors): (&[OwnedFd; 3], &[OwnedFd]),
-    filter: Option<&Filter>,
+    filter: Option<&filter::Prepared>,
 ) -> Result<Infallible, StartError> {
     // Not by clone3: there the new namespace would be rooted at the helper's cgroup (kernel/cgroup/namespace.c).
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| StartError::of(Step::Clone, of_nix(errno)))?;
     process::begin(streams.each_ref().map(AsFd::as_fd))?;
+    process::begin_keyring()?;
     process::keep(descriptors)?;
     process::set_limits(&plan.process)?;
     let mounted = root::place(plan, sources)?;
@@ -91,7 +103,7 @@ fn inside(
     set_namespaces(plan)?;
     hide::mask(&plan.masked)?;
     hide::make_read_only(&plan.readonly)?;
-    process::run(&plan.process, filter)
+    process::run(&plan.process, filter, None)
 }
 
 /// Names, the loopback interface and kernel settings of the new namespaces.
@@ -115,11 +127,12 @@ fn set_names(plan: &plan::Container) -> Result<(), StartError> {
     set(&plan.domainname, rustix::system::setdomainname)
 }
 
-/// Forks a child, `placed` into `cgroup`, that does `body`; returns once the child has executed its program.
+/// Forks a child, `placed` into `cgroup`, that does `body`; meanwhile `beside` is called with its id. Returns once the
+/// child has executed its program.
 fn spawn(
     namespaces: CloneFlags,
-    cgroup: OwnedFd,
-    placed: bool,
+    (cgroup, placed): (OwnedFd, bool),
+    beside: impl FnOnce(i32) -> Result<(), StartError>,
     body: impl FnOnce() -> Result<Infallible, StartError>,
 ) -> Result<(i32, OwnedFd), StartError> {
     let failed = |errno| StartError::of(Step::Clone, errno);
@@ -135,12 +148,17 @@ fn spawn(
         }
         Forked::Parent { pid, pidfd } => {
             drop(writer);
+            let helped = beside(pid);
+            if helped.is_err() {
+                pidfd_send_signal(&pidfd, Signal::KILL).map_err(failed)?;
+            }
             let mut bytes = Vec::new();
             File::from(reader).read_to_end(&mut bytes).map_err(|error| failed(of_io(&error)))?;
-            if bytes.is_empty() {
+            if bytes.is_empty() && helped.is_ok() {
                 return Ok((pid, pidfd));
             }
             waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).map_err(failed)?;
+            helped?;
             Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| failed(Errno::PROTO)))
         }
     }
@@ -148,12 +166,6 @@ fn spawn(
 
 fn report(writer: OwnedFd, error: &StartError) -> std::io::Result<()> {
     File::from(writer).write_all(&serde_json::to_vec(error)?)
-}
-
-fn read_filter(path: Option<&Path>) -> Result<Option<Filter>, StartError> {
-    let Some(path) = path else { return Ok(None) };
-    let filter = std::fs::read(path).and_then(|bytes| Filter::from_bytes(&bytes));
-    filter.map(Some).map_err(|error| StartError::at(Step::SeccompFile, path, of_io(&error)))
 }
 
 fn open_cgroup(path: &Path) -> Result<OwnedFd, StartError> {

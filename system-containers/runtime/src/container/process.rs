@@ -7,14 +7,14 @@
 //! user 0 gets exactly inheritable | bounding, every other user exactly the ambient set ("Transformation of capabilities
 //! during execve()", capabilities(7)), which are the sets a plan without it leads to anyway.
 
+use super::filter::{Agent, Prepared};
 use super::terminal::{self, Console};
-use super::{home, paths};
+use super::{apparmor, home, paths};
 use crate::error::{StartError, Step};
 use crate::launch::TerminalSize;
 use crate::plan::{CapabilityMasks, Process, Scheduling};
 use hull_sys::clone::reset_signals;
 use hull_sys::schedule;
-use hull_sys::seccomp::Filter;
 use oci_spec::runtime::PosixRlimitType;
 use rustix::fs::{Access, AtFlags, CWD, Mode, accessat};
 use rustix::io::{Errno, FdFlags};
@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 
 /// Where a program name without `/` is looked up when the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Session keyrings of containers are named like this.
+const KEYRING: &str = "hull";
 
 /// Highest number a capability can have: the sets are 64 bits wide.
 const CAPABILITY_BITS: u32 = 64;
@@ -47,6 +50,12 @@ pub(super) fn begin(streams: [BorrowedFd<'_>; 3]) -> Result<(), StartError> {
     steps().map_err(|errno| StartError::of(Step::Streams, errno))
 }
 
+/// Gives the process an empty session keyring: the caller's holds keys of the host, and outlives fork and execve.
+pub(super) fn begin_keyring() -> Result<(), StartError> {
+    hull_sys::keyring::join_new_session(KEYRING)
+        .map_err(|error| StartError::at(Step::Credentials, "session keyring", super::of_io(&error)))
+}
+
 /// Leaves descriptors open for the program, under the numbers they have.
 pub(super) fn keep(descriptors: &[OwnedFd]) -> Result<(), StartError> {
     let keep = |descriptor| rustix::io::fcntl_setfd(descriptor, FdFlags::empty());
@@ -55,25 +64,38 @@ pub(super) fn keep(descriptors: &[OwnedFd]) -> Result<(), StartError> {
 
 /// Sets resource limits and the OOM score, while the process may still raise them. `/proc` is the host's.
 pub(super) fn set_limits(plan: &Process) -> Result<(), StartError> {
-    for limit in &plan.rlimits {
+    set_rlimits(plan)?;
+    set_oom_score(plan)
+}
+
+/// Sets the resource limits of the calling process.
+pub(super) fn set_rlimits(plan: &Process) -> Result<(), StartError> {
+    set_each(plan, setrlimit)
+}
+
+/// Sets those of another process.
+pub(super) fn set_rlimits_of(plan: &Process, pid: i32) -> Result<(), StartError> {
+    set_each(plan, |resource, rlimit| prlimit(Pid::from_raw(pid), resource, rlimit).map(drop))
+}
+
+fn set_each(plan: &Process, set: impl Fn(Resource, Rlimit) -> rustix::io::Result<()>) -> Result<(), StartError> {
+    plan.rlimits.iter().try_for_each(|limit| {
         let value = |value: u64| (value != u64::MAX).then_some(value);
         let rlimit = Rlimit { current: value(limit.soft), maximum: value(limit.hard) };
-        setrlimit(resource(limit.kind), rlimit)
-            .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
-    }
+        set(resource(limit.kind), rlimit).map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))
+    })
+}
+
+/// Sets the OOM score of the calling process. `/proc` is the host's.
+pub(super) fn set_oom_score(plan: &Process) -> Result<(), StartError> {
     let Some(score) = plan.oom_score_adj else { return Ok(()) };
     paths::write_procfs(Path::new("/proc/self/oom_score_adj"), score.to_string().as_bytes())
         .map_err(|errno| StartError::at(Step::Limits, "oom_score_adj", errno))
 }
 
-/// Sets the same of another process, from outside the user namespace it may be in.
+/// Sets both of another process, from outside the user namespace it may be in.
 pub(super) fn set_limits_of(plan: &Process, pid: i32) -> Result<(), StartError> {
-    for limit in &plan.rlimits {
-        let value = |value: u64| (value != u64::MAX).then_some(value);
-        let rlimit = Rlimit { current: value(limit.soft), maximum: value(limit.hard) };
-        prlimit(Pid::from_raw(pid), resource(limit.kind), rlimit)
-            .map_err(|errno| StartError::at(Step::Limits, limit.kind.to_string(), errno))?;
-    }
+    set_rlimits_of(plan, pid)?;
     let Some(score) = plan.oom_score_adj else { return Ok(()) };
     std::fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
         .map_err(|error| StartError::at(Step::Limits, "oom_score_adj", super::of_io(&error)))
@@ -106,6 +128,15 @@ pub(super) fn set_personality(persona: Option<i32>) -> Result<(), StartError> {
     set.map(drop).map_err(|errno| StartError::at(Step::Scheduling, "personality", super::of_nix(errno)))
 }
 
+/// Processors the calling process, and what it starts, may run on.
+pub(super) fn set_affinity(which: &str, processors: Option<&[usize]>) -> Result<(), StartError> {
+    let Some(processors) = processors else { return Ok(()) };
+    let mut set = thread::CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor));
+    thread::sched_setaffinity(None, &set)
+        .map_err(|errno| StartError::at(Step::Scheduling, format!("process.execCPUAffinity.{which}"), errno))
+}
+
 /// CPU and I/O scheduling, while the process still has the capabilities for it.
 fn set_scheduling(plan: &Process) -> Result<(), StartError> {
     let failed = |what: &str, error: &std::io::Error| StartError::at(Step::Scheduling, what, super::of_io(error));
@@ -120,15 +151,16 @@ fn set_scheduling(plan: &Process) -> Result<(), StartError> {
 }
 
 /// Becomes the planned user and executes the planned program; returns only to report an error.
-pub(super) fn run(plan: &Process, filter: Option<&Filter>) -> Result<Infallible, StartError> {
-    run_after(plan, filter, || Ok(()))
+pub(super) fn run(plan: &Process, filter: Option<&Prepared>, agent: Option<Agent>) -> Result<Infallible, StartError> {
+    run_after(plan, filter, || Ok(agent))
 }
 
-/// Like [`run`], with `wait` called when nothing is left to do but to install the filter and to execute.
+/// Like [`run`], with `wait` called when nothing is left to do but to install the filter and to execute; it returns who
+/// is notified.
 pub(super) fn run_after(
     plan: &Process,
-    filter: Option<&Filter>,
-    wait: impl FnOnce() -> Result<(), StartError>,
+    filter: Option<&Prepared>,
+    wait: impl FnOnce() -> Result<Option<Agent>, StartError>,
 ) -> Result<Infallible, StartError> {
     set_scheduling(plan)?;
     let keep = if filter.is_some() && !plan.no_new_privs { CapabilitySet::SYS_ADMIN } else { CapabilitySet::empty() };
@@ -150,12 +182,13 @@ pub(super) fn run_after(
         env.push(c_string(format!("HOME={}", home::of(plan.uid)).as_bytes()).map_err(at_program)?);
     }
 
+    apparmor::set_at_execve(plan.apparmor.as_ref())?;
     if plan.no_new_privs {
         thread::set_no_new_privs(true).map_err(|errno| StartError::of(Step::Seccomp, errno))?;
     }
-    wait()?;
+    let agent = wait()?;
     if let Some(filter) = filter {
-        filter.install().map_err(|error| StartError::of(Step::Seccomp, super::of_io(&error)))?;
+        filter.install(agent)?;
     }
     nix::unistd::execve(&path, &args, &env).map_err(|errno| at_program(super::of_nix(errno)))
 }

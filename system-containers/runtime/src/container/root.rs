@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount,
 };
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -29,7 +29,10 @@ pub(super) fn place(plan: &Container, sources: Sources) -> Result<Mounted, Start
     let mounts = pairs.map(|(mount, source)| source.map_or_else(|| make(mount), Ok)).collect::<Result<_, _>>()?;
     let attach = || {
         // First of all: this namespace is a copy of the host's, whose mounts are shared, and nothing below may reach it.
-        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        // One that is joined is somebody else's, and stays as it is.
+        if !shares_mounts(plan) {
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        }
         move_mount(&sources.root, "", CWD, &plan.rootfs, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
     };
     attach().map_err(|errno| StartError::at(Step::PivotRoot, &plan.rootfs, errno))?;
@@ -39,7 +42,8 @@ pub(super) fn place(plan: &Container, sources: Sources) -> Result<Mounted, Start
 /// Makes the placed root the process's root, with nothing of the host left, and mounts everything below it.
 pub(super) fn enter(plan: &Container, mounted: Mounted) -> Result<(), StartError> {
     let Mounted { root, mounts, mut nodes } = mounted;
-    change_root(root.as_fd()).map_err(|errno| StartError::at(Step::PivotRoot, &plan.rootfs, errno))?;
+    let change = if shares_mounts(plan) { change_own_root } else { change_root };
+    change(root.as_fd()).map_err(|errno| StartError::at(Step::PivotRoot, &plan.rootfs, errno))?;
     for (mount, source) in plan.mounts.iter().zip(mounts) {
         attach(&source, &mount.target, rules(&mount.what))?;
         if matches!(mount.what, What::Dev { .. }) {
@@ -86,6 +90,17 @@ fn change_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
     pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
     chdir("/")
+}
+
+/// In a joined mount namespace, whose root is that of others as well: the process's alone. It lies where the host has it
+/// in the namespace, for as long as that lives.
+fn change_own_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    fchdir(root)?;
+    chroot(".")
+}
+
+fn shares_mounts(plan: &Container) -> bool {
+    plan.extras.as_ref().is_some_and(Extras::shares_mounts)
 }
 
 /// Makes a file system that belongs to the container's own namespaces.

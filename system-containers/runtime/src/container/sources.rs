@@ -45,7 +45,7 @@ pub(super) fn open(plan: &Container) -> Result<Sources, StartError> {
         bind(&node.path, false, Propagation::Private, MountAttrFlags::empty(), MountAttrFlags::empty())
             .map_err(|errno| StartError::at(Step::MountSource, &node.path, errno))
     };
-    let nodes = extras.filter(|extras| extras.mappings.is_some() && !extras.foreign_dev);
+    let nodes = extras.filter(|extras| extras.in_user_namespace() && !extras.foreign_dev);
     let nodes = nodes.map(|_| plan.nodes.iter().map(node).collect()).transpose()?;
     Ok(Sources { root, mounts, nodes })
 }

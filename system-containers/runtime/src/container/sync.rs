@@ -1,6 +1,7 @@
 //! Conversation of a caller with the first process it creates: whole messages over a `SOCK_SEQPACKET` pair.
 
 use crate::error::{StartError, Step};
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use std::os::fd::OwnedFd;
@@ -50,13 +51,11 @@ impl Sync {
 
     /// The next message; empty when the other end is closed.
     pub(super) fn hear(&self) -> Result<Vec<u8>, StartError> {
-        let mut bytes = vec![0; LONGEST];
+        // Not filled before: most messages touch one page of it.
+        let mut bytes = Vec::with_capacity(LONGEST);
         loop {
-            match recv(&self.0, &mut bytes[..], RecvFlags::empty()) {
-                Ok((length, _)) => {
-                    bytes.truncate(length);
-                    return Ok(bytes);
-                }
+            match recv(&self.0, spare_capacity(&mut bytes), RecvFlags::empty()) {
+                Ok(_) => return Ok(bytes),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(failed(errno)),
             }

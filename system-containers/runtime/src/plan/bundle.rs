@@ -23,8 +23,11 @@ pub(crate) struct Extras {
     /// New namespaces made by clone3(2), as `CLONE_NEW*`.
     pub(crate) new_namespaces: i32,
     pub(crate) own_cgroup_namespace: bool,
+    pub(crate) own_keyring: bool,
     /// Namespaces joined by path, with their `CLONE_NEW*`.
     pub(crate) joined: Vec<(i32, PathBuf)>,
+    /// The caller has hooks to run before the root is changed.
+    pub(crate) runtime_hooks: bool,
     pub(crate) create_container: Vec<Hook>,
     pub(crate) start_container: Vec<Hook>,
     /// State for hooks, without `pid` and `status`.
@@ -80,7 +83,9 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
         mappings: None,
         new_namespaces: 0,
         own_cgroup_namespace: false,
+        own_keyring: bundle.own_keyring,
         joined: Vec::new(),
+        runtime_hooks: has_runtime_hooks(&hooks),
         create_container: hooks.create_container().clone().unwrap_or_default(),
         start_container: hooks.start_container().clone().unwrap_or_default(),
         state: bundle.state(),
@@ -92,9 +97,6 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
         // The values of this enumeration are those of CLONE_NEW*.
         let flag = namespace.typ() as i32;
         match (namespace.typ(), namespace.path()) {
-            (LinuxNamespaceType::Mount | LinuxNamespaceType::User, Some(_)) => {
-                return Err(unsupported(&format!("linux.namespaces: path of {}", namespace.typ())));
-            }
             (_, Some(path)) => extras.joined.push((flag, path.clone())),
             (LinuxNamespaceType::Time, None) => extras.time = Some(offsets(linux)?),
             (LinuxNamespaceType::Cgroup, None) => extras.own_cgroup_namespace = true,
@@ -109,7 +111,7 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
     if moved && extras.time.is_none() {
         return Err(unsupported("linux.timeOffsets without a time namespace of its own"));
     }
-    if extras.new_namespaces & CloneFlags::CLONE_NEWNS.bits() == 0 {
+    if extras.new_namespaces & CloneFlags::CLONE_NEWNS.bits() == 0 && !extras.shares_mounts() {
         return Err(unsupported("linux.namespaces: mount (missing)"));
     }
     Ok(extras)
@@ -119,8 +121,6 @@ fn extras(bundle: &Bundle, process: &Process, linux: &runtime::Linux) -> Result<
 pub(super) fn refuse_of_process(process: &Process) -> Result<(), StartError> {
     first_of([
         ("process.selinuxLabel", process.selinux_label().as_ref().is_some_and(|label| !label.is_empty())),
-        ("process.apparmorProfile", process.apparmor_profile().as_ref().is_some_and(|name| !name.is_empty())),
-        ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
         ("process.commandLine", process.command_line().is_some()),
     ])
 }
@@ -138,6 +138,11 @@ fn refuse(spec: &Spec, process: &Process, linux: &runtime::Linux) -> Result<(), 
 
 fn first_of<const N: usize>(refused: [(&str, bool); N]) -> Result<(), StartError> {
     refused.into_iter().find(|(_, present)| *present).map_or(Ok(()), |(field, _)| Err(unsupported(field)))
+}
+
+#[allow(deprecated, reason = "prestart hooks are deprecated in the specification, and used by dockerd")]
+fn has_runtime_hooks(hooks: &runtime::Hooks) -> bool {
+    [hooks.prestart(), hooks.create_runtime()].into_iter().flatten().any(|list| !list.is_empty())
 }
 
 fn size(process: &Process) -> Option<TerminalSize> {
@@ -204,11 +209,30 @@ impl Mappings {
 }
 
 impl Extras {
+    /// A new one, or one that is joined.
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        self.mappings.is_some() || self.joins(CloneFlags::CLONE_NEWUSER)
+    }
+
+    /// The mount namespace is one that is joined.
+    pub(crate) fn shares_mounts(&self) -> bool {
+        self.joins(CloneFlags::CLONE_NEWNS)
+    }
+
+    fn joins(&self, kind: CloneFlags) -> bool {
+        self.joined.iter().any(|(flag, _)| *flag == kind.bits())
+    }
+
     /// The state handed to a hook, as text.
     pub(crate) fn state_of(&self, status: &str, pid: i32) -> String {
+        self.state_with(status, pid).to_string()
+    }
+
+    /// The specification's state.
+    pub(crate) fn state_with(&self, status: &str, pid: i32) -> Value {
         let mut state = self.state.clone();
         state["status"] = json!(status);
         state["pid"] = json!(pid);
-        state.to_string()
+        state
     }
 }

@@ -3,38 +3,44 @@
 //! | file | plans |
 //! |---|---|
 //! | `mod.rs` | the whole container: namespaces, names, kernel parameters, hidden paths |
+//! | `affinity.rs` | processors of a further process |
 //! | `bundle.rs` | what only an OCI bundle asks for |
 //! | `mounts.rs` | the mount list: standard mounts, then those of the specification |
 //! | `options.rs` | mount options |
 //! | `nodes.rs` | `/dev`: nodes and links |
 //! | `process.rs` | user, capabilities, limits of a process |
 
+mod affinity;
 mod bundle;
 mod mounts;
 mod nodes;
 mod options;
 mod process;
 
+pub(crate) use affinity::Affinity;
 pub(crate) use bundle::{Extras, Mappings, of_bundle};
 pub(crate) use mounts::{Mapped, Mount, Propagation, What};
 pub(crate) use nodes::{Node, STANDARD_LINKS};
 pub(crate) use process::{CapabilityMasks, Process, Scheduling};
 
+use crate::bundle::Running;
 use crate::devices;
 use crate::error::{StartError, Step};
 use crate::launch::{self, Launch, TerminalSize};
+use crate::seccomp::Seccomp;
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything needed to start a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Container {
     pub(crate) rootfs: PathBuf,
     pub(crate) cgroup: PathBuf,
-    pub(crate) seccomp: Option<PathBuf>,
+    pub(crate) seccomp: Option<Seccomp>,
     /// Instructions of the device program, as the kernel's `struct bpf_insn`.
     pub(crate) device_program: Vec<u64>,
     /// A network namespace of its own, with loopback.
@@ -57,9 +63,14 @@ pub(crate) struct Container {
 pub(crate) struct Exec {
     pub(crate) init: i32,
     pub(crate) cgroup: PathBuf,
-    pub(crate) seccomp: Option<PathBuf>,
+    pub(crate) seccomp: Option<Seccomp>,
+    /// The container's, for who is notified.
+    pub(crate) state: Value,
     pub(crate) tty: bool,
     pub(crate) size: Option<TerminalSize>,
+    pub(crate) affinity: Affinity,
+    /// The container's root is not its mount namespace's.
+    pub(crate) own_root: bool,
     pub(crate) process: Process,
 }
 
@@ -75,7 +86,7 @@ pub(crate) fn of_launch(launch: &Launch) -> Result<Container, StartError> {
     Ok(Container {
         rootfs: launch.rootfs.clone(),
         cgroup: launch.cgroup.clone(),
-        seccomp: launch.seccomp.clone(),
+        seccomp: launch.seccomp.as_deref().map(plain),
         device_program: devices::compile(&launch.devices),
         own_network,
         hostname: spec.hostname().clone(),
@@ -95,26 +106,38 @@ pub(crate) fn of_exec(exec: &launch::Exec) -> Result<Exec, StartError> {
     Ok(Exec {
         init: exec.init.as_raw_nonzero().get(),
         cgroup: exec.cgroup.clone(),
-        seccomp: exec.seccomp.clone(),
+        seccomp: exec.seccomp.as_deref().map(plain),
+        state: Value::Null,
         tty: exec.tty,
         size: exec.size,
+        affinity: Affinity::default(),
+        own_root: false,
         process: process::of_exec(exec)?,
     })
 }
 
 /// Plans a further process from the specification's own form; streams only.
-pub(crate) fn of_process(
-    init: i32,
-    cgroup: PathBuf,
-    seccomp: Option<PathBuf>,
-    process: &oci_spec::runtime::Process,
-) -> Result<Exec, StartError> {
+pub(crate) fn of_process(container: &Running<'_>, process: &oci_spec::runtime::Process) -> Result<Exec, StartError> {
     bundle::refuse_of_process(process)?;
     let size = process.console_size().and_then(|size| {
         Some(TerminalSize { rows: size.height().try_into().ok()?, columns: size.width().try_into().ok()? })
     });
-    let tty = process.terminal() == Some(true);
-    Ok(Exec { init, cgroup, seccomp, tty, size, process: process::of_bundle(process)? })
+    Ok(Exec {
+        init: container.init.as_raw_nonzero().get(),
+        cgroup: container.cgroup.to_owned(),
+        seccomp: container.seccomp.cloned(),
+        state: container.state.clone(),
+        tty: process.terminal() == Some(true),
+        size,
+        affinity: Affinity::of(process)?,
+        own_root: container.shares_mounts,
+        process: process::of_bundle(process)?,
+    })
+}
+
+/// A filter of a system service.
+fn plain(program: &Path) -> Seccomp {
+    Seccomp { program: program.to_owned(), flags: 0, listener: None }
 }
 
 /// The error for a field this runtime does not honour.

@@ -4,7 +4,7 @@ use crate::error::{StartError, Step};
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A node to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +40,10 @@ pub(crate) const STANDARD_LINKS: [(&str, &str); 5] = [
 /// Mode of a node when the specification gives none.
 const MODE: u32 = 0o666;
 
-/// The standard nodes, then those of the specification.
+/// The standard nodes, but for those the specification has itself, then the specification's.
 pub(super) fn plan(devices: &[LinuxDevice]) -> Result<Vec<Node>, StartError> {
-    let standard = STANDARD.into_iter().map(|(path, major, minor)| {
+    let given = |path: &str| devices.iter().any(|device| device.path() == Path::new(path));
+    let standard = STANDARD.into_iter().filter(|(path, ..)| !given(path)).map(|(path, major, minor)| {
         Ok(Node { path: path.into(), block: false, major, minor, mode: MODE, uid: 0, gid: 0 })
     });
     standard.chain(devices.iter().map(node)).collect()

@@ -33,6 +33,7 @@ pub(crate) struct Process {
     pub(crate) scheduling: Option<Scheduling>,
     /// I/O class and level.
     pub(crate) io_priority: Option<(u16, u16)>,
+    pub(crate) apparmor: Option<String>,
 }
 
 /// Arguments of sched_setattr(2).
@@ -84,6 +85,7 @@ pub(super) fn of_spec(process: &runtime::Process) -> Result<Process, StartError>
         oom_score_adj: process.oom_score_adj(),
         scheduling: process.scheduler().as_ref().map(scheduling).transpose()?,
         io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
+        apparmor: process.apparmor_profile().clone().filter(|profile| !profile.is_empty()),
     })
 }
 
@@ -109,6 +111,7 @@ pub(super) fn of_exec(exec: &launch::Exec) -> Result<Process, StartError> {
         oom_score_adj: None,
         scheduling: None,
         io_priority: None,
+        apparmor: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! A place for one test: its own mount namespace with a shared tmpfs, a busybox root file system, a cgroup.
 
+use crate::merge::merge;
 use hull_runtime::cgroup::{self, Limits};
 use hull_runtime::{DeviceRules, Exec, Launch, StartError, Started, Stdio, User, exec, start};
 use nix::sched::{CloneFlags, unshare};
@@ -260,17 +261,6 @@ pub(crate) fn field<'a>(text: &'a str, key: &str) -> &'a str {
 /// A specification with the five sets equal.
 pub(crate) fn capabilities(names: &[&str]) -> Value {
     json!({"bounding": names, "permitted": names, "effective": names, "inheritable": [], "ambient": []})
-}
-
-fn merge(base: &mut Value, changes: Value) {
-    match (base, changes) {
-        (Value::Object(base), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(base.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (base, changes) => *base = changes,
-    }
 }
 
 /// `target/<profile>/examples/runtime_helper`, next to this test's `deps` directory.

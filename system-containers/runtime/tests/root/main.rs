@@ -4,6 +4,7 @@
 //! | file | checks |
 //! |---|---|
 //! | `bed.rs` | (the test bed: own mount namespace, root file system and cgroup) |
+//! | `merge.rs` | (configurations as changes) |
 //! | `confinement.rs` | namespaces, capabilities, seccomp, users, limits, names |
 //! | `mounts.rs` | root, standard mounts, hidden paths, binds and their propagation, overlays |
 //! | `devices.rs` | device rules |
@@ -19,4 +20,5 @@ mod confinement;
 mod devices;
 mod exec;
 mod failures;
+mod merge;
 mod mounts;
