@@ -3,15 +3,18 @@
 //! | module | what |
 //! |---|---|
 //! | [`added`] | `hull service` |
+//! | [`logs`], [`exec`] | `hull logs`, `hull exec` |
 //! | [`mount`] | `hull mount` and its kin |
 
 pub(crate) mod added;
+mod exec;
+mod logs;
 pub(crate) mod mount;
 
 use self::added::Added;
+pub(crate) use self::exec::Exec;
+pub(crate) use self::logs::Logs;
 use self::mount::{Mount, Swap};
-use crate::priority;
-use crate::when::{self, When};
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -93,32 +96,6 @@ pub(crate) enum Verb {
     Power(Power),
 }
 
-/// `hull logs`.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Logs {
-    /// All when empty.
-    pub(crate) services: Vec<String>,
-    pub(crate) follow: bool,
-    pub(crate) timestamps: bool,
-    /// Last lines; all when missing.
-    pub(crate) tail: Option<u64>,
-    pub(crate) since: Option<When>,
-    pub(crate) until: Option<When>,
-    /// Least severe level wanted.
-    pub(crate) priority: Option<u8>,
-    /// 0, -1, … or a boot's id.
-    pub(crate) boot: Option<String>,
-}
-
-/// `hull exec`.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Exec {
-    pub(crate) service: String,
-    pub(crate) command: Vec<String>,
-    pub(crate) interactive: bool,
-    pub(crate) tty: bool,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
     Start,
@@ -193,8 +170,8 @@ fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexop
         "status" => json(parser, socket).map(|json| Verb::Status { json }),
         "ps" => json(parser, socket).map(|json| Verb::Ps { json }),
         "inspect" => inspect(parser, socket),
-        "logs" => logs(parser, socket).map(Verb::Logs),
-        "exec" => exec(parser, socket).map(Verb::Exec),
+        "logs" => logs::parse(parser, socket).map(Verb::Logs),
+        "exec" => exec::parse(parser, socket).map(Verb::Exec),
         "start" => lifecycle(parser, socket, Lifecycle::Start),
         "stop" => lifecycle(parser, socket, Lifecycle::Stop),
         "restart" => lifecycle(parser, socket, Lifecycle::Restart),
@@ -284,63 +261,6 @@ fn lifecycle(parser: &mut lexopt::Parser, socket: &mut PathBuf, action: Lifecycl
     services(parser, socket).map(|services| Verb::Lifecycle { action, services })
 }
 
-fn logs(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Logs, lexopt::Error> {
-    let mut logs = Logs::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("socket") => *socket = parser.value()?.into(),
-            Short('f') | Long("follow") => logs.follow = true,
-            Short('t') | Long("timestamps") => logs.timestamps = true,
-            Short('n') | Long("tail") => {
-                logs.tail = match parser.value()?.string()?.as_str() {
-                    "all" => None,
-                    number => Some(number.parse().map_err(|_| format!("--tail: \"{number}\" is no number of lines"))?),
-                }
-            }
-            Long("since") => logs.since = Some(parser.value()?.parse_with(when::parse)?),
-            Long("until") => logs.until = Some(parser.value()?.parse_with(when::parse)?),
-            Short('p') | Long("priority") => logs.priority = Some(parser.value()?.parse_with(priority::parse)?),
-            Short('b') | Long("boot") => logs.boot = Some(parser.value()?.parse_with(boot)?),
-            Value(name) => logs.services.push(service(name)?),
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(logs)
-}
-
-fn boot(text: &str) -> Result<String, String> {
-    let number = text.parse::<i64>().is_ok_and(|number| number <= 0);
-    let id = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    if number || id {
-        Ok(text.into())
-    } else {
-        Err(format!("--boot: \"{text}\" is neither 0, -1, -2, … nor a boot's id"))
-    }
-}
-
-/// Options count up to the service's name; everything behind it is the command's.
-fn exec(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Exec, lexopt::Error> {
-    let mut exec = Exec::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("socket") => *socket = parser.value()?.into(),
-            Short('i') | Long("interactive") => exec.interactive = true,
-            Short('t') | Long("tty") => exec.tty = true,
-            Value(name) => {
-                exec.service = service(name)?;
-                exec.command = parser.raw_args()?.map(|word| word.string()).collect::<Result<_, _>>()?;
-                break;
-            }
-            other => return Err(other.unexpected()),
-        }
-    }
-    match (exec.service.is_empty(), exec.command.is_empty()) {
-        (true, _) => Err("exec: name a service; hull ps lists them".into()),
-        (_, true) => Err(format!("exec: name a command to run in {}", exec.service).into()),
-        _ => Ok(exec),
-    }
-}
-
 /// `poweroff` and friends take and ignore the usual options of their namesakes, so that scripts work.
 fn power(parser: &mut lexopt::Parser, socket: &mut PathBuf, action: Power) -> Result<Verb, lexopt::Error> {
     let mut action = action;
@@ -365,6 +285,7 @@ fn power(parser: &mut lexopt::Parser, socket: &mut PathBuf, action: Power) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::when::When;
 
     fn verb_of(line: &str) -> Result<Verb, String> {
         parse(line.split(' ').map(OsString::from), None).map(|invocation| invocation.verb).map_err(|e| e.to_string())
