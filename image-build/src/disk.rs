@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`partitions`] | sizes and places, as data |
 //! | [`esp`] | the FAT file system and its files |
-//! | [`write`] | everything into one sparse file |
+//! | [`mod@write`] | everything into one sparse file |
 
 pub(crate) mod esp;
 pub(crate) mod partitions;

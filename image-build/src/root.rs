@@ -7,7 +7,7 @@
 //! | [`plan`] | path to entry: the whole root as data |
 //! | [`recipe`] | one service's `[image]` table to a plan |
 //! | [`image`] | host and services put together |
-//! | [`write`] | the plan carried out |
+//! | [`mod@write`] | the plan carried out |
 
 pub(crate) mod elf;
 pub(crate) mod image;

@@ -6,8 +6,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`limits`] | limits as files |
-//! | [`stats`] | figures of a cgroup |
+//! | `limits` | limits as files |
+//! | `stats` | figures of a cgroup |
 //! | [`memory`] | pressure and kills for want of memory |
 
 mod limits;

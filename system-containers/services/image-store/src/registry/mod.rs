@@ -5,11 +5,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`reference`] | `host/repository@sha256:…`, mirrors |
-//! | [`url`] | the URLs met here |
-//! | [`http`] | one GET a connection, plain or TLS |
-//! | [`token`] | the challenge of a registry and its answer |
-//! | [`pull`] | blobs into files, resumed where they broke off |
+//! | [`mod@reference`] | `host/repository@sha256:…`, mirrors |
+//! | `url` | the URLs met here |
+//! | `http` | one GET a connection, plain or TLS |
+//! | `token` | the challenge of a registry and its answer |
+//! | `pull` | blobs into files, resumed where they broke off |
 
 mod http;
 mod pull;
