@@ -6,10 +6,14 @@
 //! Each run is a process of its own (`bench_runtime once COMMAND …`), because the kernel reports the memory of ended
 //! children as the largest of all of them.
 
+use hull_runtime::cgroup::{self, Limits};
+use hull_runtime::{DeviceRules, Launch, Stdio, helper, start};
 use nix::sys::resource::{UsageWho, getrusage};
+use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
 use serde_json::{Value, json};
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -19,6 +23,9 @@ const RUNS: usize = 40;
 
 /// Makes this program measure one command.
 const ONCE: &str = "once";
+
+/// In place of a command: the library, in this process.
+const RESIDENT: &str = "@resident";
 
 /// Where runtimes look for cgroups.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -36,6 +43,7 @@ struct Candidate {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
+        Some((first, _)) if first == helper::ARGUMENT => return helper::main(),
         Some((first, command)) if first == ONCE => once(command),
         _ => compare(arguments.first().map(Path::new)),
     };
@@ -51,6 +59,9 @@ fn main() -> ExitCode {
 /// Prints microseconds and KiB.
 fn once(command: &[String]) -> Result<(), Failure> {
     let (program, words) = command.split_first().ok_or("no command")?;
+    if let (true, [bundle, state, cgroup]) = (program == RESIDENT, words) {
+        return resident(Path::new(bundle), Path::new(state), Path::new(cgroup));
+    }
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
     let before = Instant::now();
@@ -60,6 +71,30 @@ fn once(command: &[String]) -> Result<(), Failure> {
         return Err(format!("{program}: {status}").into());
     }
     println!("{} {}", elapsed.as_micros(), getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss());
+    Ok(())
+}
+
+/// The same by the library, as the system daemon does it: the caller is there already, and has the plan.
+fn resident(bundle: &Path, state: &Path, cgroup: &Path) -> Result<(), Failure> {
+    let filter = fs::read_dir(state.join(".seccomp"))?.next().ok_or("no compiled filter")??.path();
+    let launch = Launch {
+        spec: serde_json::from_str(&fs::read_to_string(bundle.join("config.json"))?)?,
+        rootfs: bundle.join("rootfs"),
+        cgroup: cgroup.to_owned(),
+        seccomp: Some(filter),
+        devices: DeviceRules::default(),
+        delegate: false,
+    };
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let program = std::env::current_exe()?;
+    set_child_subreaper(Some(getpid()))?;
+    let before = Instant::now();
+    cgroup::create(cgroup, &Limits::default())?;
+    let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+    let started = start(&program, &launch, stdio)?;
+    waitid(WaitId::PidFd(started.pidfd.as_fd()), WaitIdOptions::EXITED)?;
+    cgroup::remove(cgroup)?;
+    println!("{} {}", before.elapsed().as_micros(), getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss());
     Ok(())
 }
 
@@ -154,6 +189,11 @@ fn candidates(work: &Path, bundle: &Path) -> Result<Vec<Candidate>, Failure> {
             name: "hull-runtime",
             words: words(&[&ours, "--root", &state, "run", "-b", &bundle, "hull"]),
             note: "",
+        },
+        Candidate {
+            name: "from the daemon",
+            words: words(&[RESIDENT, &bundle, &state, &format!("{CGROUPS}/hull-bench-daemon")]),
+            note: "the same by the library; the caller runs already",
         },
         Candidate { name: "crun", words: words(&["crun", "run", "-b", &bundle, "bench-crun"]), note: "" },
         Candidate {

@@ -2,9 +2,9 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`groups`] | named groups, expansion of a list |
-//! | [`filter`] | the expanded list through libseccomp |
-//! | [`names`] | the expanded list as names |
+//! | `groups` | named groups, expansion of a list |
+//! | `filter` | the expanded list through libseccomp |
+//! | `names` | the expanded list as names |
 
 mod filter;
 mod groups;
