@@ -76,6 +76,7 @@ fn memory(guest: &Guest, digest: &str) -> Result<()> {
 
 fn cpu(guest: &mut Guest, digest: &str) -> Result<()> {
     add(guest, "spin", digest, "while :; do :; done", "[limits]\ncpu-max = 20\n")?;
+    guest.retry(30, "sudo hull ps | grep -E '^spin +ready'")?;
     let usage = "awk '/usage_usec/ {print $2}' /sys/fs/cgroup/services/spin/cpu.stat; cut -d ' ' -f 1 /proc/uptime";
     let mut read = || -> Result<[f64; 2]> {
         let text = guest.host(usage)?;

@@ -105,7 +105,7 @@ fn by_hand(guest: &mut Guest, report: &mut Report) {
     });
     report.case("services_that_ask_for_too_much_or_are_broken_are_refused", || {
         let text = guest.root(
-            "sed 's/seccomp = /capabilities = [\"SYS_MODULE\"]\\nseccomp = /' second.toml > greedy.toml; hull service add greedy --definition greedy.toml --archive second.tar 2>&1; head -c 100000 second.tar > cut.tar; sed s/services.second/services.cut/ second.toml > cut.toml; hull service add cut --definition cut.toml --archive cut.tar 2>&1; hull service list",
+            "sed 's/seccomp = /capabilities = [\"SYS_MODULE\"]\\nseccomp = /' second.toml > greedy.toml; hull service add greedy --definition greedy.toml --archive second.tar 2>&1; head -c 100000 second.tar > cut.tar; sed s,services/second,services/cut, second.toml > cut.toml; hull service add cut --definition cut.toml --archive cut.tar 2>&1; hull service list",
         )?;
         ensure!(text.contains("SYS_MODULE is never given") && text.contains("cut off"), "{text}");
         ensure!(!text.contains("greedy ") && !text.contains("\ncut "), "{text}");

@@ -48,6 +48,8 @@ async fn remove_at_end(system: Rc<System>, name: String) {
     if !system.until(&name, |unit| unit.record.exits > 0 && !unit.record.machine.active()).await {
         return;
     }
+    // Whoever waits for the end was woken by the same change: they look at the exit code first.
+    tokio::task::yield_now().await;
     if let Err(error) = change::remove(&system, &name).await {
         log::warn!("{name}: it was to be removed at its end: {error}");
     }
