@@ -45,7 +45,8 @@ fn root_docker_clients_find_what_they_read() {
 
     for (method, path, status, text) in [
         ("GET", "/containers/none/json", 404, "No such container: none"),
-        ("POST", "/containers/create", 501, "POST /containers/create is not supported by the system daemon"),
+        ("POST", "/containers/create", 404, "No such image: "),
+        ("POST", "/commit", 501, "POST /commit is not supported by the system daemon"),
         ("POST", "/containers/a/kill?signal=NOPE", 400, "\"NOPE\" is no signal"),
         ("POST", "/containers/prune", 501, "POST /containers/prune is not supported by the system daemon"),
         ("GET", "/exec/none/json", 404, "No such exec instance: none"),
