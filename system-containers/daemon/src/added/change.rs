@@ -1,13 +1,12 @@
 //! What the owner does with services: every change is whole on the disk before the running system follows it.
 
 use super::job;
+use super::on_thread;
 use super::store::{self, Definition};
-use crate::blocking::blocking;
 use crate::lifecycle::{System, membership};
 use hull_image_store::job::{Credentials, Line, Request, Source, Work};
 use hull_image_store::{Digest, Origin};
 use hull_service::added;
-use std::io;
 use std::rc::Rc;
 
 /// Why nothing was changed.
@@ -272,9 +271,4 @@ fn missing(name: &str) -> ChangeError {
 
 fn digest_of(reference: &str) -> Option<Digest> {
     reference.split_once('@')?.1.parse().ok()
-}
-
-async fn on_thread(name: &str, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), ChangeError> {
-    let done = blocking(name, work).await.and_then(|done| done);
-    done.map_err(|error| ChangeError::Failed(format!("{name}: {error}")))
 }

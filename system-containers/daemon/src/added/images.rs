@@ -1,9 +1,8 @@
 //! Images kept as archives, under names the owner gives them.
 
 use super::change::ChangeError;
-use super::job;
 use super::store::Store;
-use crate::blocking::blocking;
+use super::{job, on_thread};
 use crate::lifecycle::System;
 use crate::replace::replace_durably;
 use hull_image_store::Digest;
@@ -176,14 +175,6 @@ fn is_name(name: &str) -> bool {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
     };
     name.len() <= NAME_MAX && repository.split('/').all(|part| plain(part, b"._-:")) && plain(tag, b"._-")
-}
-
-async fn on_thread<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, ChangeError> {
-    let done = blocking(name, work).await.and_then(|done| done);
-    done.map_err(|error| ChangeError::Failed(format!("{name}: {error}")))
 }
 
 #[cfg(test)]

@@ -22,3 +22,16 @@ pub mod verify;
 
 pub use store::Store;
 pub use verify::{Damage, verify};
+
+use crate::blocking::blocking;
+use change::ChangeError;
+use std::io;
+
+/// Changes files on a thread of its own; `name` is for messages too.
+async fn on_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, ChangeError> {
+    let done = blocking(name, work).await.and_then(|done| done);
+    done.map_err(|error| ChangeError::Failed(format!("{name}: {error}")))
+}
