@@ -7,7 +7,7 @@
 //! children as the largest of all of them.
 
 use hull_runtime::cgroup::{self, Limits};
-use hull_runtime::{DeviceRules, Launch, Stdio, helper, start};
+use hull_runtime::{DeviceRules, Launch, Stdio as Streams, helper, start};
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn resident(bundle: &Path, state: &Path, cgroup: &Path) -> Result<(), Failure> {
     set_child_subreaper(Some(getpid()))?;
     let before = Instant::now();
     cgroup::create(cgroup, &Limits::default())?;
-    let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+    let stdio = Streams { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
     let started = start(&program, &launch, stdio)?;
     waitid(WaitId::PidFd(started.pidfd.as_fd()), WaitIdOptions::EXITED)?;
     cgroup::remove(cgroup)?;
