@@ -272,7 +272,7 @@ impl Guest {
     fn ssh_command(&self) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args(["-q", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ControlMaster=auto"])
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "ControlMaster=auto"])
             .args(["-o", "ControlPersist=60", "-o"])
             .arg(format!("ControlPath={}", self.directory.join("ssh").display()))
             .arg("-i")
