@@ -133,7 +133,7 @@ fn restarts_what_dies_and_names_it() {
         r#"
         [[process]]
         name = "crash"
-        command = ["/bin/sh", "-c", "echo run >> @/trace; exit 3"]
+        command = ["/bin/sh", "-c", "echo run >> @/trace; sleep 0.3; exit 3"]
         "#,
     );
     case.until("third run", |case| case.read("trace").lines().count() >= 3);
