@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
         cgroup: launch.cgroup.clone(),
         seccomp: None,
         devices: Vec::new(),
+        own_keyring: true,
     };
     for result in [launch.check(), bundle.check()] {
         if let Err(error) = result {

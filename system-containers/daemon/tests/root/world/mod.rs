@@ -126,8 +126,12 @@ impl World {
     /// Log records of a service, oldest first, read from its files.
     pub(crate) fn records(&self, name: &str) -> Vec<Value> {
         let folder = self.root.join("state/log").join(name);
-        let text: String =
-            ["3", "2", "1", "current"].iter().filter_map(|file| fs::read_to_string(folder.join(file)).ok()).collect();
+        // The writer may be in the middle of the last line.
+        let whole = |file: &&str| {
+            let text = fs::read_to_string(folder.join(file)).ok()?;
+            text.rfind('\n').map(|end| text[..=end].to_owned())
+        };
+        let text: String = ["3", "2", "1", "current"].iter().filter_map(whole).collect();
         let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         records.filter(|record| record.get("boot").is_none()).collect()
     }
