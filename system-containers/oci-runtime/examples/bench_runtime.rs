@@ -77,8 +77,11 @@ fn once(command: &[String]) -> Result<(), Failure> {
 /// The same by the library, as the system daemon does it: the caller is there already, and has the plan.
 fn resident(bundle: &Path, state: &Path, cgroup: &Path) -> Result<(), Failure> {
     let filter = fs::read_dir(state.join(".seccomp"))?.next().ok_or("no compiled filter")??.path();
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(bundle.join("config.json"))?)?;
+    // A service's filter is compiled already.
+    config["linux"]["seccomp"] = Value::Null;
     let launch = Launch {
-        spec: serde_json::from_str(&fs::read_to_string(bundle.join("config.json"))?)?,
+        spec: serde_json::from_value(config)?,
         rootfs: bundle.join("rootfs"),
         cgroup: cgroup.to_owned(),
         seccomp: Some(filter),
@@ -140,7 +143,7 @@ fn own_cgroups() -> Result<(), Failure> {
 /// A bundle as `runc spec` writes it, and a filter as engines have it.
 fn prepare(work: &Path) -> Result<PathBuf, Failure> {
     let rootfs = work.join("rootfs");
-    for directory in ["bin", "dev", "proc", "sys"] {
+    for directory in ["bin", "dev", "proc", "run", "sys", "tmp"] {
         fs::create_dir_all(rootfs.join(directory))?;
     }
     fs::copy("/bin/busybox", rootfs.join("bin/true"))?;
