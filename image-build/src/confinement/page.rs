@@ -13,8 +13,7 @@ nothing. `hull inspect --confinement SERVICE` shows the same for an installed sy
 
 This page is generated from the definitions and READMEs in `system-containers/services/` by `image-build
 confinement-page`; `image-build check-config` and a host test fail when it is out of date, when a capability has no
-reason in the service's README, or when a service other than `docker` and `udev` holds `SYS_ADMIN` without naming the
-system call it is for.
+reason in the service's README, or when a service other than `docker` and `udev` holds `SYS_ADMIN`.
 
 ";
 
