@@ -6,7 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`schema`] | the types, one table of the file each |
-//! | [`parse`] | text to [`Service`], errors with line and key |
+//! | [`mod@parse`] | text to [`Service`], errors with line and key |
 //! | [`calendar`] | cron's five fields, for timers |
 //! | [`validate`] | checks between keys |
 //! | [`added`] | limits of services the owner adds |
