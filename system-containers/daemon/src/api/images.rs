@@ -38,9 +38,12 @@ pub async fn list(system: &Rc<System>, query: &Query) -> Result<Vec<model::Image
 
 /// `GET /images/{name}/json`.
 pub async fn inspect(system: &Rc<System>, name: &str) -> Result<model::ImageInspect, ApiError> {
-    let (service, image) = match (find(system, name).await, added::images::find(&system.store, name)) {
-        (Err(_), Ok(image)) => return Ok(inspect_kept(kept(image))),
-        (found, _) => found?,
+    let (service, image) = match find(system, name).await {
+        Ok(found) => found,
+        Err(error) => {
+            let image = added::images::find(&system.store, name).map_err(|_| error)?;
+            return Ok(inspect_kept(kept(image)));
+        }
     };
     let units = system.units.borrow();
     let definition = units.get(&service).and_then(|unit| unit.definition.as_ref());
@@ -133,20 +136,24 @@ fn kept(image: Image) -> model::ImageSummary {
 }
 
 /// Whether a name is that of a running service's image.
-pub async fn is_of_a_service(system: &Rc<System>, name: &str) -> bool {
-    find(system, name).await.is_ok()
+pub fn is_of_a_service(system: &System, name: &str) -> bool {
+    // Nothing is measured for that.
+    choose(system, &Sizes::default(), name).is_ok()
 }
 
 /// By `hull/<service>`, with or without the tag, or by (the beginning of) an id.
 async fn find(system: &Rc<System>, name: &str) -> Result<(String, model::ImageSummary), ApiError> {
-    let sizes = sizes(system).await?;
+    choose(system, &sizes(system).await?, name)
+}
+
+fn choose(system: &System, sizes: &Sizes, name: &str) -> Result<(String, model::ImageSummary), ApiError> {
     let digits = name.strip_prefix("sha256:").unwrap_or(name);
     let matches = |image: &model::ImageSummary| {
         let tag = &image.repo_tags[0];
         tag == name || tag.split(':').next() == Some(name) || (digits.len() >= 4 && image.id[7..].starts_with(digits))
     };
     let names: Vec<String> = system.units.borrow().keys().cloned().collect();
-    let mut found = names.into_iter().zip(summaries(system, &sizes)).filter(|(_, image)| matches(image));
+    let mut found = names.into_iter().zip(summaries(system, sizes)).filter(|(_, image)| matches(image));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
         (Some(_), Some(_)) => Err(ApiError::bad(format!("several images begin with {name}"))),

@@ -120,7 +120,7 @@ pub fn save(system: &Rc<System>, name: &str) -> Result<Answer, ApiError> {
 
 /// `DELETE /images/{name}`.
 pub async fn remove(system: &Rc<System>, name: &str) -> Result<Vec<Removed>, ApiError> {
-    if super::images::is_of_a_service(system, name).await {
+    if super::images::is_of_a_service(system, name) {
         return Err(ApiError::conflict(format!(
             "{name} is the image of a service; hull service remove takes both away"
         )));

@@ -37,8 +37,8 @@ pub fn image(system: &System, name: &str) -> String {
     }
 }
 
-/// Id of the image of a service. An added one has its own; as the images of one version are verified together, by one root hash, that hash with the
-/// service in its first 16 digits.
+/// Id of the image of a service. An added one has its own; those of the OS are verified together, by one root hash: it is
+/// that hash with the service in its first 16 digits.
 pub fn image_id(system: &System, name: &str) -> String {
     if let Some(origin) = origin(system, name) {
         return origin.id.to_string();
