@@ -122,13 +122,15 @@ pub async fn add(
     let Line::Imported { incoming, origin } = line else {
         return Err(ChangeError::Failed(format!("{} answered something else", job::SERVICE)));
     };
+    let store = system.store.clone();
+    let (work, place) = match addition.upgrade {
+        false => ("install", store.installed(name)),
+        true => ("stage", store.staged(name)),
+    };
+    on_thread(work, move || store.discard(&place).and_then(|()| store.place(&incoming, &place))).await?;
     if !addition.upgrade {
-        let (store, place) = (system.store.clone(), system.store.installed(name));
-        on_thread("install", move || store.discard(&place).and_then(|()| store.place(&incoming, &place))).await?;
         return Ok((Outcome::Added, origin));
     }
-    let (store, place) = (system.store.clone(), system.store.staged(name));
-    on_thread("stage", move || store.discard(&place).and_then(|()| store.place(&incoming, &place))).await?;
     match system.store.allowed(name) {
         Some(allowed) if allowed != origin.definition => Ok((Outcome::Staged, origin)),
         enabled => {

@@ -14,7 +14,7 @@
 
 use hull_image_store::job::{INCOMING, UPLOADS};
 use hull_image_store::origin::{DEFINITION_FILE, ORIGIN_FILE};
-use hull_image_store::{Digest, Origin};
+use hull_image_store::{Digest, Origin, space};
 use hull_service::{Service, added};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, DirBuilder, File};
@@ -169,7 +169,7 @@ impl Store {
         }
     }
 
-    /// Removes what clients left that went away, and versions that no service is there for.
+    /// Removes archives whose clients went away with the daemon before this one.
     pub fn sweep(&self) {
         if let Err(error) = remove(&self.folder.join(UPLOADS)) {
             log::warn!("{}: {error}", self.folder.join(UPLOADS).display());
@@ -188,15 +188,13 @@ impl Store {
         Ok((File::create_new(self.folder.join(&path))?, path))
     }
 
-    /// Bytes that may be written: what is free, less a twentieth of the file system that stays for logs and data.
+    /// Bytes that may be written, see [`space::available`].
     ///
     /// # Errors
     /// When the file system cannot be asked.
     pub fn available(&self) -> io::Result<u64> {
         make(&self.folder)?;
-        let found = rustix::fs::statvfs(&self.folder)?;
-        let reserve = found.f_blocks.saturating_mul(found.f_frsize) / 20;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize).saturating_sub(reserve))
+        space::available(&self.folder)
     }
 }
 

@@ -10,6 +10,7 @@
 //! The lock makes what else is there somebody's who crashed: it is removed by the next importer.
 
 use crate::error::ImageError;
+use crate::space;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -88,14 +89,12 @@ impl Incoming {
         remove(&path).map_err(ImageError::io(format!("remove {}", path.display())))
     }
 
-    /// Bytes an image may take: what is free, less a twentieth of the file system that stays for logs and data.
+    /// Bytes an image may take, see [`space::available`].
     ///
     /// # Errors
     /// When the file system cannot be asked.
     pub fn available(&self) -> Result<u64, ImageError> {
-        let found = rustix::fs::statvfs(&self.path).map_err(ImageError::io(self.path.display().to_string()))?;
-        let reserve = found.f_blocks.saturating_mul(found.f_frsize) / 20;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize).saturating_sub(reserve))
+        space::available(&self.path).map_err(ImageError::io(self.path.display().to_string()))
     }
 }
 

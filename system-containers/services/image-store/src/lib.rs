@@ -10,6 +10,7 @@
 //! | [`inventory`] | list of an unpacked image, and its verification |
 //! | [`origin`] | where an image came from, its digests |
 //! | [`job`] | requests to the importer and its answers |
+//! | [`space`] | room on the state partition |
 //! | [`digest`] | SHA-256 |
 //! | [`import`] | the whole way of an image, from a source to a staging directory |
 //! | [`keep`] | an image kept as an archive |
@@ -25,6 +26,7 @@ pub mod error;
 pub mod inventory;
 pub mod job;
 pub mod origin;
+pub mod space;
 
 #[cfg(feature = "import")]
 mod archive;

@@ -2,6 +2,7 @@
 
 use crate::document::{Fields, Node};
 use crate::report::{Messages, Place};
+use hull_service::added::is_name;
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,12 +79,6 @@ fn one(name: &str, node: &Node, path: &str, messages: &mut Messages) -> Option<A
 /// The daemon looks closer; here it must only be no option and no path.
 fn is_reference(text: &str) -> bool {
     text.contains("@sha256:") && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-}
-
-/// As the daemon has it: a name becomes an argument and a part of file names.
-fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.len() <= 40 && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase()) && name.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -105,7 +105,6 @@ impl Connector {
     }
 
     fn config(&self) -> io::Result<ClientConfig> {
-        let place = || self.roots.display();
         let mut roots = RootCertStore::empty();
         let files: Vec<PathBuf> = match self.roots.is_dir() {
             true => std::fs::read_dir(&self.roots)?
@@ -121,7 +120,7 @@ impl Connector {
             }
         }
         if roots.is_empty() {
-            return Err(Error::other(format!("{}: no certificates", place())));
+            return Err(Error::other(format!("{}: no certificates", self.roots.display())));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
