@@ -1,0 +1,11 @@
+//! A/B updates of the OS image.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`slot`] | the two slots and what state each is in (pure) |
+//! | [`loader`] | what the boot loader will do next: systemd-boot entries, GRUB's environment block |
+//! | [`record`] | what is remembered on the state partition |
+
+pub mod loader;
+pub mod record;
+pub mod slot;
