@@ -1,7 +1,6 @@
 //! What can go wrong before the root file system runs, and what follows from it. Later phases go on degraded: their
 //! errors become messages in the boot report where they occur.
 
-use crate::boot::cmdline::PartitionGuid;
 use rustix::io::Errno;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -27,10 +26,10 @@ pub(crate) enum BootError {
     #[error("the kernel command line names no {option}; it must come with the image (boot loader entry or UKI)")]
     NotNamed { option: &'static str },
     #[error(
-        "no partition {guid} after {seconds} s; disks found: {disks}. Check that the system disk is attached and that \
-         its driver is in the kernel"
+        "no slot holds the image with root hash {root_hash} after {seconds} s; disks found: {disks}. Check that the system \
+         disk is attached and that its driver is in the kernel"
     )]
-    RootNotFound { guid: PartitionGuid, seconds: u64, disks: String },
+    RootNotFound { root_hash: String, seconds: u64, disks: String },
     #[error("cannot set up verification of the root file system on {device}: {source}")]
     Verity { device: String, source: hull_sys::dm::Error },
     #[error(

@@ -35,8 +35,8 @@ fn main() -> ExitCode {
     }
     // Ctrl-Alt-Del comes as a signal instead of an instant reset.
     reboot(RebootCommand::CadOff).ok();
-    let (mut feeder, debug_shell) = boot::prepare();
-    let power = supervise::run(&mut feeder, debug_shell).unwrap_or_else(|error| {
+    let boot::Prepared { mut feeder, debug_shell, trial } = boot::prepare();
+    let power = supervise::run(&mut feeder, debug_shell, trial).unwrap_or_else(|error| {
         log::error!("{error}; rebooting");
         power::Power::Reboot
     });

@@ -1,11 +1,12 @@
 //! Hardware watchdog, after the kernel's `Documentation/watchdog/watchdog-api.rst`: opening starts it, every write feeds
 //! it, and closing it without [`Watchdog::disarm`] lets it run out and reset the machine.
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, Write};
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::path::Path;
 
 const SET_TIMEOUT: Opcode = opcode::read_write::<c_int>(b'W', 6);
@@ -18,6 +19,17 @@ impl Watchdog {
     /// Opens and so starts the watchdog. `NotFound` when the machine has none.
     pub fn open(device: &Path) -> Result<Self, Error> {
         OpenOptions::new().write(true).open(device).map(Self)
+    }
+
+    /// Lets the next program have it: returns the descriptor's number, which survives an exec.
+    pub fn hand_over(self) -> Result<c_int, Errno> {
+        fcntl_setfd(&self.0, FdFlags::empty())?;
+        Ok(self.0.into_raw_fd())
+    }
+
+    /// One that a program before this one opened.
+    pub fn from_open(descriptor: OwnedFd) -> Self {
+        Self(descriptor.into())
     }
 
     /// Asks for a timeout in seconds; returns the one the hardware took, which may be rounded.

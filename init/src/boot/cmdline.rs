@@ -3,27 +3,21 @@
 //!
 //! | option | meaning |
 //! |---|---|
-//! | `hull.root=PARTUUID=<uuid>` | GPT partition that holds the root slot |
-//! | `hull.verity=<data blocks>:<salt hex or ->:<root hash hex>` | dm-verity parameters of that slot |
-//! | `hull.slot=a\|b`, `hull.version=<text>` | what was booted, for reports |
+//! | `hull.verity=<data blocks>:<salt hex or ->:<root hash hex>` | dm-verity parameters of the root; its slot is found by them |
+//! | `hull.version=<text>` | what was booted, for reports |
+//! | `hull.trial` | GRUB's word that it counts this boot; systemd-boot says so in an EFI variable |
 //! | `hull.state=none\|format` | tmpfs instead of the state partition; format one that cannot be used |
 //! | `hull.rescue`, `hull.debug` | shell before the daemon; verbose |
 //! | `hull.debug-shell=<tty>` | root shell beside everything, in the host's namespaces |
 //!
-//! The first `hull.root`, `hull.verity`, `hull.slot` and `hull.version` win, because a boot loader appends what comes
-//! from outside the signed image. Of the others the last wins.
-
-use std::fmt;
+//! The first `hull.verity` and `hull.version` win, because a boot loader appends what comes from outside the signed image.
+//! Of the others the last wins.
 
 /// Root hash and salt never exceed this; SHA-256 is fixed, a salt of 256 bytes is the superblock format's limit.
 const SALT_MAXIMUM_BYTES: usize = 256;
 const SHA256_BYTES: usize = 32;
 /// 4 KiB blocks beyond this would overflow a sector count; 2^40 blocks are 4 PiB.
 const DATA_BLOCKS_MAXIMUM: u64 = 1 << 40;
-
-/// A partition's unique GUID in the order of its bytes on disk (first three fields little endian, UEFI appendix A).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PartitionGuid(pub(crate) [u8; 16]);
 
 /// dm-verity parameters: SHA-256, format 1, 4096-byte data and hash blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +44,10 @@ pub(crate) enum StateWish {
 /// What the command line asks of PID 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    pub(crate) root: Option<PartitionGuid>,
     pub(crate) verity: Option<Verity>,
-    pub(crate) slot: String,
     pub(crate) version: String,
+    /// The boot loader counts this boot.
+    pub(crate) trial: bool,
     pub(crate) state: StateWish,
     pub(crate) rescue: bool,
     pub(crate) debug: bool,
@@ -78,16 +72,12 @@ pub(crate) fn parse(line: &str) -> Options {
 
 fn apply(options: &mut Options, key: &str, value: Option<&str>) -> Result<(), String> {
     match (key, value) {
-        ("root", Some(value)) if options.root.is_none() => {
-            let guid = value.strip_prefix("PARTUUID=").and_then(parse_guid);
-            options.root = Some(guid.ok_or(format!("hull.root={value}: expected PARTUUID=<uuid>"))?);
-        }
         ("verity", Some(value)) if options.verity.is_none() => options.verity = Some(parse_verity(value)?),
-        ("slot", Some(value)) if options.slot.is_empty() => value.clone_into(&mut options.slot),
         ("version", Some(value)) if options.version.is_empty() => value.clone_into(&mut options.version),
-        ("root" | "verity" | "slot" | "version", Some(_)) => {
+        ("verity" | "version", Some(_)) => {
             return Err(format!("a second hull.{key} is ignored, the first one counts"));
         }
+        ("trial", None) => options.trial = true,
         ("state", Some("none")) => options.state = StateWish::None,
         ("state", Some("format")) => options.state = StateWish::Format,
         ("state", Some("disk")) => options.state = StateWish::Disk,
@@ -98,12 +88,12 @@ fn apply(options: &mut Options, key: &str, value: Option<&str>) -> Result<(), St
         ("debug-shell", Some(tty)) if !tty.is_empty() && tty.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             options.debug_shell = Some(tty.to_owned());
         }
-        ("state" | "rescue" | "debug" | "debug-shell", value) => {
+        ("trial" | "state" | "rescue" | "debug" | "debug-shell", value) => {
             return Err(format!("hull.{key}={} is not understood and ignored", value.unwrap_or_default()));
         }
         // Belongs to the console service.
         ("autologin", _) => {}
-        ("root" | "verity" | "slot" | "version", None) => return Err(format!("hull.{key} needs a value")),
+        ("verity" | "version", None) => return Err(format!("hull.{key} needs a value")),
         _ => return Err(format!("hull.{key} is not known and ignored")),
     }
     Ok(())
@@ -156,53 +146,20 @@ fn is_hex(text: &str) -> bool {
     text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn parse_guid(text: &str) -> Option<PartitionGuid> {
-    let lengths = [8, 4, 4, 4, 12];
-    if text.split('-').map(str::len).ne(lengths) {
-        return None;
-    }
-    let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b'-').collect();
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| is_hex(pair))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    bytes[0..4].reverse();
-    bytes[4..6].reverse();
-    bytes[6..8].reverse();
-    Some(PartitionGuid(bytes))
-}
-
-impl fmt::Display for PartitionGuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-        for (position, &index) in ORDER.iter().enumerate() {
-            let dash = if matches!(position, 4 | 6 | 8 | 10) { "-" } else { "" };
-            write!(f, "{dash}{:02x}", self.0[index])?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
     const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
     #[test]
     fn a_complete_line() {
-        let line = format!(
-            "console=ttyS0,115200 hull.root=PARTUUID={UUID} hull.verity=1234:abCD:{HASH} hull.slot=a hull.version=1.2 quiet\n"
-        );
+        let line = format!("console=ttyS0,115200 hull.verity=1234:abCD:{HASH} hull.version=1.2 quiet hull.trial\n");
         let options = parse(&line);
-        assert_eq!(options.root.map(|guid| guid.to_string()).as_deref(), Some(UUID));
-        assert_eq!(options.root.map(|guid| guid.0[..4].to_vec()), Some(vec![0x33, 0x22, 0x11, 0x00]));
         let verity = Verity { data_blocks: 1234, salt: "abcd".into(), root_hash: HASH.into() };
         assert_eq!(options.verity, Some(verity));
-        assert_eq!((options.slot.as_str(), options.version.as_str()), ("a", "1.2"));
+        assert_eq!((options.version.as_str(), options.trial), ("1.2", true));
         assert_eq!(options.complaints, Vec::<String>::new());
     }
 
@@ -225,19 +182,17 @@ mod tests {
     #[test]
     fn first_or_last_wins() {
         let options =
-            parse("hull.slot=a hull.slot=b hull.rescue hull.rescue=0 hull.debug=0 hull.debug hull.state=none");
-        assert_eq!(options.slot, "a");
+            parse("hull.version=1 hull.version=2 hull.rescue hull.rescue=0 hull.debug=0 hull.debug hull.state=none");
+        assert_eq!(options.version, "1");
         assert_eq!((options.rescue, options.debug, options.state), (false, true, StateWish::None));
-        assert_eq!(options.complaints, ["a second hull.slot is ignored, the first one counts"]);
+        assert_eq!(options.complaints, ["a second hull.version is ignored, the first one counts"]);
     }
 
     #[test]
     fn malformed_options_become_complaints() {
         for word in [
-            "hull.root=/dev/vda3",
-            "hull.root=PARTUUID=123",
-            "hull.root=PARTUUID=0011223x-4455-6677-8899-aabbccddeeff",
-            "hull.root",
+            "hull.verity",
+            "hull.trial=3",
             "hull.verity=1:2",
             "hull.verity=x:00:00",
             "hull.verity=0:00:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
@@ -265,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn hull_words_never_panic(words in prop::collection::vec("hull\\.(root|verity|slot|state)=?[-:=\"a-fPARTUID0-9é]{0,40}", 0..6)) {
+        fn hull_words_never_panic(words in prop::collection::vec("hull\\.(verity|trial|state)=?[-:=\"a-f0-9é]{0,40}", 0..6)) {
             parse(&words.join(" "));
         }
 

@@ -1,11 +1,14 @@
-//! Block devices as sysfs shows them, and the search for the root slot by partition GUID. Kernel 6.12 offers no partition
-//! GUID in sysfs or uevents, so the tables are read here.
+//! Block devices as sysfs shows them, and the search for the root slot: the partition named `root-a` or `root-b` whose
+//! verity superblock is that of the image on the command line. The same image can so be written to either slot, and an
+//! update need not touch the partition table. The superblock only tells images apart; what is mounted is verified by the
+//! root hash of the command line alone.
 
-use super::cmdline::PartitionGuid;
+use super::cmdline::Verity;
+use super::superblock::{self, Superblock};
 use super::table::{Table, TableError};
 use rustix::fs::ioctl_blksszget;
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 const CLASS: &str = "/sys/class/block";
@@ -40,8 +43,13 @@ impl Partition {
 pub(crate) struct Found {
     pub(crate) disk: Disk,
     pub(crate) number: u32,
+    /// `a` or `b`.
+    pub(crate) slot: String,
     pub(crate) partition: Partition,
 }
+
+/// Names of the slots' partitions begin with it.
+const SLOT_PREFIX: &str = "root-";
 
 /// Whole disks present now, by name. One without a medium (size 0) is not there.
 pub(crate) fn disks() -> Vec<Disk> {
@@ -82,11 +90,6 @@ impl Disk {
         Ok((file, sector_size, sectors))
     }
 
-    pub(crate) fn table(&self) -> Result<Table, TableError> {
-        let (mut file, sector_size, sectors) = self.open(false)?;
-        Table::read(&mut file, sector_size, sectors)
-    }
-
     /// The kernel's partition with this number in the table.
     pub(crate) fn partition(&self, number: u32) -> Option<Partition> {
         std::fs::read_dir(self.sysfs()).ok()?.flatten().find_map(|entry| {
@@ -107,13 +110,36 @@ fn number_in(file: &Path) -> Option<u64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// Looks on every disk for the partition; with several copies (a cloned disk is attached) the first disk by name wins.
-/// A disk that cannot be read is passed over: it may be another one that holds the system.
-pub(crate) fn find(guid: PartitionGuid) -> Vec<Found> {
-    let on_disk = |disk: Disk| {
-        let table = disk.table().inspect_err(|error| log::debug!("/dev/{}: {error}", disk.0)).ok()?;
-        let number = table.find(|entry| entry.unique_partition_guid == guid.0)?;
-        Some(Found { partition: disk.partition(number)?, number, disk })
+/// Looks on every disk for the slot with this image; the first disk by name comes first. A disk that cannot be read is
+/// passed over: it may be another one that holds the system.
+pub(crate) fn find(verity: &Verity) -> Vec<Found> {
+    disks().into_iter().flat_map(|disk| on_disk(&disk, verity)).collect()
+}
+
+fn on_disk(disk: &Disk, verity: &Verity) -> Vec<Found> {
+    let read = disk.open(false).map_err(TableError::from).and_then(|(mut file, sector_size, sectors)| {
+        Table::read(&mut file, sector_size, sectors).map(|table| (file, table))
+    });
+    let (mut file, table) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            log::debug!("/dev/{}: {error}", disk.0);
+            return Vec::new();
+        }
     };
-    disks().into_iter().filter_map(on_disk).collect()
+    let holds = |(number, entry): (u32, &gptman::GPTPartitionEntry)| {
+        let slot = entry.partition_name.as_str().strip_prefix(SLOT_PREFIX)?.to_owned();
+        let start = entry.starting_lba.checked_mul(table.sector_size)?;
+        let block = read_block(&mut file, start.checked_add(verity.data_blocks * superblock::BYTES as u64)?)?;
+        let found = Superblock::parse(&block)?;
+        let same = found.data_blocks == verity.data_blocks && found.salt_hex() == verity.salt;
+        same.then(|| Some(Found { partition: disk.partition(number)?, number, slot, disk: disk.clone() })).flatten()
+    };
+    table.partitions().filter_map(holds).collect()
+}
+
+fn read_block(file: &mut File, at: u64) -> Option<[u8; superblock::BYTES]> {
+    let mut block = [0; superblock::BYTES];
+    file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut block)).ok()?;
+    Some(block)
 }

@@ -13,8 +13,14 @@ pub(crate) struct Handover {
     pub(crate) disk: String,
     /// Number of the root slot in its table.
     pub(crate) number: u32,
+    /// `a` or `b`.
+    pub(crate) slot: String,
     /// Its device node.
     pub(crate) device: String,
+    /// The boot loader counts this boot.
+    pub(crate) trial: bool,
+    /// Descriptor of the running hardware watchdog.
+    pub(crate) watchdog: Option<i32>,
     pub(crate) init_us: u64,
     pub(crate) root_mounted_us: u64,
     pub(crate) messages: Vec<Message>,

@@ -1,9 +1,10 @@
 //! The initrd phase: find the root slot, verify and mount it, become its `/usr/bin/init`.
 
-use super::cmdline::PartitionGuid;
+use super::cmdline::Verity;
 use super::disk::{self, Found};
 use super::handover::{Handover, VARIABLE};
-use super::{mounts, rescue, switch_root, verity};
+use super::watchdog::Feeder;
+use super::{mounts, rescue, switch_root, trial, verity};
 use crate::clock::{boottime_us, monotonic};
 use crate::console::{self, Messages};
 use crate::error::BootError;
@@ -26,24 +27,30 @@ const INIT: &str = "/usr/bin/init";
 /// Boots the root file system or ends in the rescue prompt.
 pub(crate) fn run() -> ! {
     let init_us = boottime_us();
-    match boot(init_us) {
+    let mut trial = false;
+    match boot(init_us, &mut trial) {
         Ok(never) => match never {},
-        Err(error) => rescue::end_boot(&error),
+        Err(error) => rescue::end_boot(&error, trial),
     }
 }
 
-fn boot(init_us: u64) -> Result<Infallible, BootError> {
+fn boot(init_us: u64, trial: &mut bool) -> Result<Infallible, BootError> {
     let mounted = mounts::INITRD.iter().try_for_each(mounts::mount_one);
     console::open(false);
     mounted?;
     let options = super::command_line()?;
     console::open(options.debug);
     let mut messages = Messages::default();
+    *trial = trial::is_trial(&options);
+    if *trial {
+        messages.info("this version is on trial");
+    }
+    // From here on a hang ends in a reset.
+    let mut feeder = Feeder::start(*trial);
     options.complaints.iter().for_each(|complaint| messages.warning(complaint));
 
-    let guid = options.root.ok_or(BootError::NotNamed { option: "hull.root=PARTUUID=…" })?;
     let parameters = options.verity.ok_or(BootError::NotNamed { option: "hull.verity=…" })?;
-    let found = wait_for_root(guid, &mut messages)?;
+    let found = wait_for_root(&parameters, &mut messages, &mut || feeder.tick())?;
     let device = found.partition.device();
     let mapped = verity::open(&found.partition, &parameters)?;
     mkdir(switch_root::NEW_ROOT, Mode::from(0o755)).ok();
@@ -52,19 +59,30 @@ fn boot(init_us: u64) -> Result<Infallible, BootError> {
     let root_mounted_us = boottime_us();
     switch_root::switch(|error| messages.warning(error.to_string()))?;
 
-    let Found { disk, number, .. } = found;
-    let handover = Handover { disk: disk.0, number, device, init_us, root_mounted_us, messages: messages.0 };
+    let Found { disk, number, slot, .. } = found;
+    let handover = Handover {
+        disk: disk.0,
+        number,
+        slot,
+        device,
+        trial: *trial,
+        watchdog: feeder.hand_over(),
+        init_us,
+        root_mounted_us,
+        messages: messages.0,
+    };
     exec(&handover)
 }
 
-fn wait_for_root(guid: PartitionGuid, messages: &mut Messages) -> Result<Found, BootError> {
+fn wait_for_root(verity: &Verity, messages: &mut Messages, tick: &mut dyn FnMut()) -> Result<Found, BootError> {
     let started = monotonic();
     loop {
-        let mut found = disk::find(guid).into_iter();
+        tick();
+        let mut found = disk::find(verity).into_iter();
         if let Some(first) = found.next() {
             for other in found {
                 messages.warning(format!(
-                    "{} has the same partition GUID as {}, which is used: detach the copied disk",
+                    "{} holds the same image as {}, which is used: detach a copied disk",
                     other.partition.device(),
                     first.partition.device()
                 ));
@@ -75,7 +93,11 @@ fn wait_for_root(guid: PartitionGuid, messages: &mut Messages) -> Result<Found, 
         if waited >= ROOT_DEADLINE {
             let names: Vec<_> = disk::disks().into_iter().map(|disk| format!("/dev/{}", disk.0)).collect();
             let disks = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
-            return Err(BootError::RootNotFound { guid, seconds: ROOT_DEADLINE.as_secs(), disks });
+            return Err(BootError::RootNotFound {
+                root_hash: verity.root_hash.clone(),
+                seconds: ROOT_DEADLINE.as_secs(),
+                disks,
+            });
         }
         std::thread::sleep(if waited < FAST_PHASE { LOOK_FAST } else { LOOK_SLOW });
     }

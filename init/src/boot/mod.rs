@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`initrd`] | first phase: find, verify, mount the root; the rest of this page is the second phase |
 //! | [`cmdline`] | options of PID 1 on the kernel command line |
-//! | [`disk`], [`table`] | block devices and their partition tables |
+//! | [`disk`], [`table`], [`superblock`] | block devices, their partition tables, which image a slot holds |
+//! | [`trial`] | whether the boot loader counts this boot |
 //! | [`verity`], [`switch_root`], [`handover`] | the way from initrd to root |
 //! | [`mounts`], [`cgroup`], [`settings`], [`identity`], [`watchdog`] | the system around the daemon |
 //! | [`state`] | the state partition |
@@ -22,8 +23,10 @@ mod report;
 pub(crate) mod rescue;
 mod settings;
 mod state;
+mod superblock;
 mod switch_root;
 mod table;
+mod trial;
 mod verity;
 pub(crate) mod watchdog;
 
@@ -41,6 +44,17 @@ use watchdog::Feeder;
 /// Built with the image: the clock cannot be earlier than this file.
 const CLOCK_FLOOR: &str = "/usr/share/hull/os-release";
 
+/// What the running phase goes on with.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The fed watchdog.
+    pub(crate) feeder: Feeder,
+    /// Terminal of the debug shell.
+    pub(crate) debug_shell: Option<String>,
+    /// The boot loader counts this boot.
+    pub(crate) trial: bool,
+}
+
 fn command_line() -> Result<Options, BootError> {
     let path = "/proc/cmdline";
     let line = std::fs::read_to_string(path).map_err(|source| BootError::Read { path, source })?;
@@ -48,8 +62,8 @@ fn command_line() -> Result<Options, BootError> {
 }
 
 /// Second phase: everything between the exec on the verified root and the daemon's start. Never fails: what is missing
-/// is said in the report and the boot goes on. Returns the fed watchdog and the terminal of the debug shell.
-pub(crate) fn prepare() -> (Feeder, Option<String>) {
+/// is said in the report and the boot goes on.
+pub(crate) fn prepare() -> Prepared {
     let handover = handover::receive();
     // Hull's initrd moved these here already; a root started without it has none.
     let missing = if handover.is_some() { &[] } else { &mounts::INITRD[..] };
@@ -69,7 +83,16 @@ pub(crate) fn prepare() -> (Feeder, Option<String>) {
     if let Err(errno) = hull_sys::loopback::bring_up() {
         messages.error(format!("cannot bring up the loopback interface: {errno}"));
     }
-    let mut feeder = Feeder::start();
+    let trial = handover.as_ref().is_some_and(|facts| facts.trial);
+    let inherited = handover.as_ref().and_then(|facts| facts.watchdog).map(Feeder::take_over);
+    let mut feeder = match inherited {
+        Some(Ok(feeder)) => feeder,
+        Some(Err(errno)) => {
+            messages.error(format!("the hardware watchdog of the initrd cannot be fed: {errno}"));
+            Feeder::start(trial)
+        }
+        None => Feeder::start(trial),
+    };
     cgroup::prepare(&mut messages);
     settings::apply(&mut messages);
     match clock::raise_to(Path::new(CLOCK_FLOOR)) {
@@ -88,7 +111,7 @@ pub(crate) fn prepare() -> (Feeder, Option<String>) {
     }
     let times = Times { state_ready, daemon_started: clock::boottime_us(), ..Times::default() };
     write_report(&options, handover.as_ref(), &state, &mut messages, times);
-    (feeder, options.debug_shell)
+    Prepared { feeder, debug_shell: options.debug_shell, trial }
 }
 
 fn prepare_state(
@@ -117,7 +140,8 @@ fn prepare_state(
 fn write_report(options: &Options, handover: Option<&Handover>, state: &State, messages: &mut Messages, times: Times) {
     let report = Report {
         version: &options.version,
-        slot: &options.slot,
+        slot: handover.map_or("", |facts| &facts.slot),
+        trial: handover.is_some_and(|facts| facts.trial),
         root_hash: options.verity.as_ref().map_or("", |verity| &verity.root_hash),
         root_device: handover.map_or("", |facts| &facts.device),
         system_disk: &handover.map_or(String::new(), |facts| format!("/dev/{}", facts.disk)),

@@ -17,6 +17,8 @@ pub(crate) struct Report<'a> {
     pub(crate) version: &'a str,
     /// `a` or `b`.
     pub(crate) slot: &'a str,
+    /// The boot loader counts this boot: it must be said to be good.
+    pub(crate) trial: bool,
     /// Hex; empty when the root is not verified.
     pub(crate) root_hash: &'a str,
     /// Partition of the slot.
@@ -68,6 +70,7 @@ mod tests {
         let report = Report {
             version: "0.1.0",
             slot: "a",
+            trial: true,
             root_hash: "00ff",
             root_device: "/dev/vda3",
             system_disk: "/dev/vda",
@@ -78,7 +81,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&report).expect("json"),
             serde_json::json!({
-                "version": "0.1.0", "slot": "a", "root_hash": "00ff", "root_device": "/dev/vda3", "system_disk": "/dev/vda",
+                "version": "0.1.0", "slot": "a", "trial": true, "root_hash": "00ff", "root_device": "/dev/vda3", "system_disk": "/dev/vda",
                 "state": {"kind": "tmpfs", "device": null, "first_boot": false, "grown_bytes": 0, "reason": "hull.state=none"},
                 "messages": [{"severity": "warning", "text": "x"}],
                 "times_us": {"init": 1, "root_mounted": 2, "state_ready": 3, "daemon_started": 4}

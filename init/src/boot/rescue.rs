@@ -16,10 +16,16 @@ const UNATTENDED: Duration = Duration::from_secs(60);
 /// For errors nobody can do anything about: time for the message to leave a serial line.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Says what failed and ends the boot by the error's consequence.
-pub(crate) fn end_boot(error: &BootError) -> ! {
+/// Says what failed and ends the boot by the error's consequence. A version on trial waits for nobody: the boot loader
+/// has another one.
+pub(crate) fn end_boot(error: &BootError, trial: bool) -> ! {
     log::error!("{error}");
     let command = match error.consequence() {
+        _ if trial => {
+            log::error!("the version is on trial and failed: reboot in {} s", LAST_WORDS.as_secs());
+            std::thread::sleep(LAST_WORDS);
+            RebootCommand::Restart
+        }
         Consequence::Degraded | Consequence::Rescue => prompt(),
         Consequence::Reboot => {
             std::thread::sleep(LAST_WORDS);

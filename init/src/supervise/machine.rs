@@ -6,6 +6,7 @@
 //! Down ────────────────► Up ──────────────► Up, watched ── 60 s without WATCHDOG=1: kill ──┐
 //!  ▲  restart after 0.1 … 10 s                                                             │
 //!  └───────────────────────── exited ◄─────────────────────────────────────────────────────┘
+//! on trial ── deadline passed, or 5 quick failures in a row ──► reboot: the boot loader has another version
 //! any ── power request ──► Stopping (STOP=…, at most 60 s) ── STOPPED=1, exited or late ──► tear down
 //! ```
 
@@ -20,6 +21,8 @@ const STABLE: Duration = Duration::from_secs(30);
 const FAILURES_UNTIL_SHELL: u32 = 5;
 /// The daemon sends WATCHDOG=1 every 10 s once it is ready.
 const WATCHDOG: Duration = Duration::from_secs(60);
+/// For a version on trial whose daemon says nothing; a running daemon names its own deadline.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(300);
 /// For all services together to stop in order.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -33,6 +36,8 @@ pub(crate) enum Event {
     Watchdog,
     Stopped,
     Power(Power),
+    /// A new deadline for the version on trial; `None`: it is good.
+    Trial(Option<Duration>),
     /// Time passed.
     Tick,
 }
@@ -63,21 +68,25 @@ pub(crate) struct Machine {
     life: Life,
     failures: u32,
     stopping: Option<(Power, Duration)>,
+    /// When the version on trial is given up.
+    trial: Option<Duration>,
 }
 
 impl Machine {
-    /// A daemon to be started at once.
-    pub(crate) fn new(now: Duration) -> Self {
-        Self { life: Life::Down { restart: now }, failures: 0, stopping: None }
+    /// A daemon to be started at once; `trial`: the boot loader counts this boot.
+    pub(crate) fn new(now: Duration, trial: bool) -> Self {
+        let trial = trial.then_some(now + TRIAL_DEADLINE);
+        Self { life: Life::Down { restart: now }, failures: 0, stopping: None, trial }
     }
 
     /// When the next [`Event::Tick`] has something to do.
     pub(crate) fn due(&self) -> Option<Duration> {
-        match (self.stopping, self.life) {
-            (Some((_, deadline)), _) => Some(deadline),
+        let life = match (self.stopping, self.life) {
+            (Some((_, deadline)), _) => return Some(deadline),
             (None, Life::Down { restart }) => Some(restart),
             (None, Life::Up { watched, .. }) => watched.map(|fed| fed + WATCHDOG),
-        }
+        };
+        [life, self.trial].into_iter().flatten().min()
     }
 
     /// Takes an event at time `now`.
@@ -98,6 +107,11 @@ impl Machine {
             }
             Event::Stopped => self.stopping.map(|(power, _)| Action::TearDown(power)).into_iter().collect(),
             Event::Power(power) => self.power(now, power),
+            Event::Trial(time) => {
+                // A version that is not on trial cannot be put there.
+                self.trial = self.trial.and(time).map(|time| now + time);
+                Vec::new()
+            }
             Event::Tick => self.tick(now),
         }
     }
@@ -114,11 +128,22 @@ impl Machine {
         let seconds = delay.as_secs_f32();
         let mut actions =
             vec![Action::Warn(format!("the system daemon {how}; starting it again in {seconds} s")), Action::Clear];
-        if self.failures == FAILURES_UNTIL_SHELL {
+        if self.failures == FAILURES_UNTIL_SHELL && self.trial.is_some() {
+            actions
+                .extend(self.give_up(now, &format!("the system daemon failed {FAILURES_UNTIL_SHELL} times in a row")));
+        } else if self.failures == FAILURES_UNTIL_SHELL {
             let text =
                 format!("the system daemon failed {FAILURES_UNTIL_SHELL} times in a row; it is still being retried");
             actions.extend([Action::Warn(text), Action::Shell]);
         }
+        actions
+    }
+
+    /// The boot loader counted this boot; after the last one it takes the other version.
+    fn give_up(&mut self, now: Duration, why: &str) -> Vec<Action> {
+        self.trial = None;
+        let mut actions = vec![Action::Warn(format!("this version is on trial, and {why}: rebooting"))];
+        actions.extend(self.power(now, Power::Reboot));
         actions
     }
 
@@ -140,6 +165,9 @@ impl Machine {
         if let Some((power, _)) = self.stopping {
             let text = format!("services did not stop within {} s; killing what is left", STOP_DEADLINE.as_secs());
             return vec![Action::Warn(text), Action::TearDown(power)];
+        }
+        if self.trial.is_some_and(|deadline| now >= deadline) {
+            return self.give_up(now, "it was not found good in time");
         }
         match &mut self.life {
             Life::Down { .. } => vec![Action::Start],
@@ -170,7 +198,7 @@ mod tests {
     }
 
     fn up(now: Duration) -> Machine {
-        let mut machine = Machine::new(now);
+        let mut machine = Machine::new(now, false);
         assert_eq!(machine.on(now, Event::Tick), [Action::Start]);
         assert_eq!(machine.on(now, Event::Started), []);
         machine
@@ -197,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_start_that_fails_is_retried() {
-        let mut machine = Machine::new(at(5));
+        let mut machine = Machine::new(at(5), false);
         assert_eq!(machine.on(at(5), Event::Tick), [Action::Start]);
         assert_eq!(important(machine.on(at(5), ended())), [Action::Clear]);
         assert_eq!(machine.due(), Some(at(105)));
@@ -220,8 +248,44 @@ mod tests {
     }
 
     #[test]
+    fn a_version_on_trial_is_given_up_at_its_deadline_and_a_good_one_never() {
+        let on_trial = |now| {
+            let mut machine = Machine::new(now, true);
+            machine.on(now, Event::Tick);
+            machine.on(now, Event::Started);
+            machine
+        };
+        let stop = [Action::Stop(Power::Reboot)];
+        assert_eq!(on_trial(at(0)).due(), Some(TRIAL_DEADLINE));
+        assert_eq!(important(on_trial(at(0)).on(TRIAL_DEADLINE, Event::Tick)), stop);
+
+        let mut extended = on_trial(at(0));
+        extended.on(at(1000), Event::Trial(Some(TRIAL_DEADLINE * 2)));
+        assert_eq!(extended.on(TRIAL_DEADLINE, Event::Tick), []);
+        assert_eq!(important(extended.on(at(1000) + TRIAL_DEADLINE * 2, Event::Tick)), stop);
+
+        let mut good = on_trial(at(0));
+        good.on(at(1000), Event::Trial(None));
+        good.on(at(1000), Event::Trial(Some(at(1))));
+        assert_eq!((good.due(), good.on(TRIAL_DEADLINE * 9, Event::Tick)), (None, vec![]));
+    }
+
+    #[test]
+    fn a_daemon_that_fails_again_and_again_ends_a_trial() {
+        let mut machine = Machine::new(at(0), true);
+        let (mut now, mut last) = (at(0), Vec::new());
+        for _ in 0..FAILURES_UNTIL_SHELL {
+            machine.on(now, Event::Tick);
+            machine.on(now, Event::Started);
+            last = important(machine.on(now, ended()));
+            now = machine.due().expect("restart");
+        }
+        assert_eq!(last, [Action::Clear, Action::TearDown(Power::Reboot)]);
+    }
+
+    #[test]
     fn ways_to_stop() {
-        let down = || Machine::new(at(0));
+        let down = || Machine::new(at(0), false);
         let tear_down = vec![Action::TearDown(Power::Off)];
         assert_eq!(down().on(at(1), Event::Power(Power::Off)), tear_down);
         for (event, time) in [(Event::Stopped, 500), (ended(), 500), (Event::Tick, 60_001)] {

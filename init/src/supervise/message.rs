@@ -1,6 +1,7 @@
 //! Packets of the control channel: `KEY=VALUE` lines, sd_notify(3)'s vocabulary where it has one. Pure.
 
 use crate::power::Power;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Longest packet taken.
@@ -20,6 +21,8 @@ pub(crate) enum Request {
     List,
     Shutdown(Power),
     Stopped,
+    /// The version on trial is to be good after this time at the latest; `None`: it is.
+    Trial(Option<Duration>),
 }
 
 /// Why a packet is dropped.
@@ -53,6 +56,11 @@ pub(crate) fn parse(packet: &[u8]) -> Result<Vec<Request>, MessageError> {
             ("FDSTORELIST", "1") => Request::List,
             ("SHUTDOWN", word) => Request::Shutdown(Power::from_word(word).ok_or_else(unknown)?),
             ("STOPPED", "1") => Request::Stopped,
+            ("TRIAL", "0") => Request::Trial(None),
+            ("TRIAL", text) => {
+                let seconds = text.parse::<u32>().map_err(|_| unknown())?;
+                Request::Trial(Some(Duration::from_secs(seconds.into())))
+            }
             ("FDNAME", _) => continue,
             _ => return Err(unknown()),
         });
@@ -94,6 +102,9 @@ mod tests {
             ("FDSTORELIST=1", Ok(vec![Request::List])),
             ("SHUTDOWN=poweroff", Ok(vec![Request::Shutdown(Power::Off)])),
             ("STOPPED=1", Ok(vec![Request::Stopped])),
+            ("TRIAL=90", Ok(vec![Request::Trial(Some(Duration::from_secs(90)))])),
+            ("TRIAL=0", Ok(vec![Request::Trial(None)])),
+            ("TRIAL=-1", line("TRIAL=-1")),
             ("", Ok(vec![])),
             ("SHUTDOWN=now", line("SHUTDOWN=now")),
             ("READY=0", line("READY=0")),

@@ -62,7 +62,7 @@ struct Supervisor {
 }
 
 /// Runs until the machine is to end, and says how.
-pub(crate) fn run(feeder: &mut Feeder, debug_shell: Option<String>) -> Result<Power, SuperviseError> {
+pub(crate) fn run(feeder: &mut Feeder, debug_shell: Option<String>, trial: bool) -> Result<Power, SuperviseError> {
     // All of them, real-time signals included: each arrives through the descriptor or not at all.
     let all = SigSet::all();
     all.thread_block().map_err(SuperviseError::Signals)?;
@@ -74,7 +74,7 @@ pub(crate) fn run(feeder: &mut Feeder, debug_shell: Option<String>) -> Result<Po
     epoll::add(&epoll, &signals, data(SIGNALS), epoll::EventFlags::IN)
         .and_then(|()| epoll::add(&epoll, channel.ours(), data(CONTROL), epoll::EventFlags::IN))
         .map_err(SuperviseError::Epoll)?;
-    let machine = Machine::new(monotonic());
+    let machine = Machine::new(monotonic(), trial);
     let debug_shell = debug_shell.as_deref().map(DebugShell::new);
     let store = FdStore::new();
     let mut supervisor =
@@ -207,6 +207,7 @@ impl Supervisor {
                 log::info!("{power} asked for through the system API");
                 self.happen(Event::Power(power));
             }
+            Request::Trial(time) => self.happen(Event::Trial(time)),
             Request::Stopped => self.happen(Event::Stopped),
         }
     }
