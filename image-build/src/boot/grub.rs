@@ -1,31 +1,17 @@
-//! GRUB for BIOS without grub-install: core image for the BIOS boot partition, boot sector that loads it, configuration.
+//! GRUB for BIOS without grub-install: core image for the BIOS boot partition, boot sector that loads it. Its configuration
+//! is `hull_update::loader`'s, for updates work by it.
 
 use crate::tools::{Tools, run};
 use anyhow::{Context, Result, ensure};
+use hull_update::loader::GRUB_MODULES;
 use std::fs;
 use std::path::Path;
 
 const SECTOR: usize = 512;
 /// Where the ESP is, seen from the disk the BIOS booted.
 const PREFIX: &str = "(,gpt2)/grub";
-/// Everything `grub.cfg` uses; no module is loaded from disk.
-const MODULES: [&str; 15] = [
-    "biosdisk",
-    "part_gpt",
-    "fat",
-    "normal",
-    "configfile",
-    "linux",
-    "smbios",
-    "regexp",
-    "test",
-    "true",
-    "echo",
-    "serial",
-    "terminal",
-    "search",
-    "reboot",
-];
+/// Disk and file system, beside what `grub.cfg` uses; no module is loaded from disk.
+const MODULES: [&str; 5] = ["biosdisk", "part_gpt", "fat", "configfile", "search"];
 /// Offset in `boot.img` of the 64-bit sector number of the core image.
 const BOOT_CORE_SECTOR: usize = 0x5c;
 /// Offset in `boot.img` of the jump around the drive number's correction; two NOPs let buggy firmware be corrected.
@@ -43,7 +29,7 @@ pub(crate) fn make(tools: &Tools, core_sector: u64, work: &Path) -> Result<(Vec<
     let output = work.join("core.img");
     let mut command = tools.command("usr/bin/grub-mkimage");
     command.args(["--format=i386-pc", "--compression=xz"]).arg("--directory").arg(&modules);
-    run(command.arg("--prefix").arg(PREFIX).arg("--output").arg(&output).args(MODULES))?;
+    run(command.arg("--prefix").arg(PREFIX).arg("--output").arg(&output).args(MODULES).args(GRUB_MODULES))?;
     let read = |path: &Path| fs::read(path).with_context(|| format!("{}", path.display()));
     let parts = embed(read(&modules.join("boot.img"))?, read(&output)?, core_sector)?;
     fs::remove_file(&output)?;
@@ -64,31 +50,6 @@ fn embed(mut boot: Vec<u8>, mut core: Vec<u8>, core_sector: u64) -> Result<(Vec<
     Ok((boot, core))
 }
 
-/// `grub.cfg`: one entry. Keys pressed within a second open the menu, where the command line can be edited.
-///
-/// Firmware strings of SMBIOS type 11 can append options as they do for systemd-stub; `--get-string 4` takes the
-/// number at offset 4, which is the count, as the string's number: the last one.
-pub(crate) fn configuration(title: &str, command_line: &str) -> String {
-    format!(
-        r#"if serial --unit=0 --speed=115200; then
-    terminal_input --append serial
-    terminal_output --append serial
-fi
-set options=
-smbios --type 11 --get-string 4 --set strings
-if regexp --set 1:options '^io\.systemd\.stub\.kernel-cmdline-extra=(.*)$' "$strings"; then
-    true
-fi
-set timeout=1
-set timeout_style=hidden
-menuentry "{title}" {{
-    linux /hull/a/vmlinuz {command_line} $options
-    initrd /hull/a/initrd
-}}
-"#
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,11 +64,5 @@ mod tests {
         assert_eq!(core[0x1f4..0x1fc], 2049u64.to_le_bytes());
         assert_eq!(core[0x1fc..0x1fe], 3u16.to_le_bytes());
         assert!(embed(vec![0; 100], vec![0; 1024], 2048).is_err());
-    }
-
-    #[test]
-    fn the_entry_boots_slot_a_with_extra_options_last() {
-        let text = configuration("Hull 0.1.0", "a=b c");
-        assert!(text.contains("linux /hull/a/vmlinuz a=b c $options\n"), "{text}");
     }
 }

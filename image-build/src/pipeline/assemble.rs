@@ -10,6 +10,10 @@ use crate::root::plan::RootPlan;
 use crate::root::recipe::Sources;
 use crate::root::{elf, image};
 use anyhow::{Context, Result, anyhow};
+use hull_update::loader::{
+    Environment, FIRST_GENERATION, LOADER_CONF, entry_name, entry_text, environment_block, grub_boot_cfg, grub_configuration,
+};
+use hull_update::slot::Slot;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,9 +31,6 @@ pub(crate) struct Assembled {
     /// Compressed initrd.
     pub(crate) initrd: PathBuf,
 }
-
-/// systemd-boot: no menu unless a key is held; its editor is off under Secure Boot by default.
-const LOADER_CONF: &str = "timeout 0\n";
 
 /// Makes the image `raw`, with intermediate results in `folder`.
 pub(crate) fn assemble(inputs: &Inputs, folder: &Path, raw: &Path) -> Result<Assembled> {
@@ -60,7 +61,7 @@ fn plan(inputs: &Inputs) -> Result<RootPlan> {
 
 fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&Path; 2], raw: &Path) -> Result<()> {
     let disk = Disk::new(&verity.root_hash);
-    let command_line = cmdline::command_line(&disk.root.id, verity, VERSION);
+    let command_line = cmdline::command_line(verity, VERSION);
     let stub = inputs.tools.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
     let uki = uki::make(&uki::Parts {
         stub: &stub,
@@ -72,12 +73,16 @@ fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&
     })?;
     let (boot_code, core) = grub::make(&inputs.tools, disk.bios.start / SECTOR, folder)?;
     let read = |path: &Path| fs::read(path).with_context(|| format!("{}", path.display()));
+    let entry = format!("loader/entries/{}", entry_name(Slot::A));
     let esp = [
         ("EFI/BOOT/BOOTX64.EFI", read(&inputs.tools.file("usr/lib/systemd/boot/efi/systemd-bootx64.efi"))?),
-        ("EFI/Linux/hull-a.efi", uki),
-        ("grub/grub.cfg", grub::configuration(&format!("Hull {VERSION}"), &command_line).into_bytes()),
+        ("grub/grub.cfg", grub_configuration().into_bytes()),
+        ("grub/grubenv", environment_block(Environment { trial: None, left: 0, good: Slot::A })),
+        ("hull/a/boot.cfg", grub_boot_cfg(&command_line)?.into_bytes()),
+        ("hull/a/hull.efi", uki),
         ("hull/a/initrd", read(initrd)?),
         ("hull/a/vmlinuz", read(&inputs.kernel.bzimage)?),
+        (&*entry, entry_text(VERSION, FIRST_GENERATION, Slot::A)?.into_bytes()),
         ("loader/loader.conf", LOADER_CONF.as_bytes().to_vec()),
     ];
     let content = Content { boot_code: &boot_code, core: &core, esp: &esp, root, time: inputs.time };

@@ -10,6 +10,8 @@
 //! | [`added`] | services the owner adds: store, consent, changes |
 //! | [`plan`] | definition + machine facts → OCI specification; pure |
 //! | [`lifecycle`] | state machine of a service, the supervisor that drives all of them, adoption after a restart |
+//! | [`job`] | one run of an on-demand service, question and answer |
+//! | [`update`] | A/B updates: the update service's jobs, the gate a version on trial must pass, the schedule |
 //! | [`mounts`] | mounts, swap and partition tables of the machine's administrators |
 //! | [`readiness`] | sd_notify sockets and probes |
 //! | [`log_store`] | log files, the collecting thread, reading |
@@ -29,6 +31,7 @@ pub mod console_output;
 pub mod control;
 pub mod definition;
 pub mod hostname;
+pub mod job;
 pub mod kernel_log;
 pub mod lifecycle;
 pub mod log_store;
@@ -40,3 +43,4 @@ pub mod readiness;
 pub mod replace;
 pub mod run;
 pub mod status;
+pub mod update;

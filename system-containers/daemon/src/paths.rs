@@ -55,6 +55,26 @@ impl Paths {
         self.run().join("image-store")
     }
 
+    /// Job and answer of the update service.
+    pub fn updater(&self) -> PathBuf {
+        self.run().join("update")
+    }
+
+    /// Where the ESP is mounted while the update service works.
+    pub fn esp(&self) -> PathBuf {
+        self.run().join("esp")
+    }
+
+    /// What is remembered about updates.
+    pub fn update_state(&self) -> PathBuf {
+        self.below_root(hull_update::job::STATE_FOLDER)
+    }
+
+    /// Settings of updates, rendered by cloud-config.
+    pub fn update_settings(&self) -> PathBuf {
+        self.run().join("config/update/update.json")
+    }
+
     /// Everything about the machine that lives until power off.
     pub fn run(&self) -> PathBuf {
         self.below_root("/run/hull")

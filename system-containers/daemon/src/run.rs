@@ -16,7 +16,7 @@ use crate::log_store::collector::Places;
 use crate::log_store::{BootId, Collector};
 use crate::paths::Paths;
 use crate::status::reports;
-use crate::{control, hostname};
+use crate::{control, hostname, update};
 use anyhow::{Context, bail};
 use rustix::fd::OwnedFd;
 use std::cell::{Cell, RefCell};
@@ -66,6 +66,7 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
         graph: RefCell::new(graph),
         store,
         changing: Mutex::default(),
+        updating: Mutex::default(),
         timers: Notify::default(),
         starts: Semaphore::new(STARTS),
         posts,
@@ -79,6 +80,8 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
     tokio::task::spawn_local(watchdog(Rc::clone(&system)));
     tokio::task::spawn_local(timer::run(Rc::clone(&system)));
     tokio::task::spawn_local(supervise::run(Rc::clone(&system), received));
+    tokio::task::spawn_local(update::trial::watch(Rc::clone(&system)));
+    tokio::task::spawn_local(update::schedule::run(Rc::clone(&system)));
     loop {
         match system.control.receive().await.context("control channel")? {
             Some((message, _)) => obey(&system, message),

@@ -71,6 +71,7 @@ pub fn problems(name: &str, service: &Service) -> Vec<Problem> {
         ("security.delegate", security.delegate),
         ("security.devices.host-dev", security.devices.host_dev),
         ("security.devices.allow-all", security.devices.allow_all),
+        ("security.devices.slots", security.devices.slots),
     ] {
         if asked {
             report(key, "is never given to an added service");
@@ -154,6 +155,7 @@ mod tests {
             ("[security]\noom-score-adj = -1000", "oom-score-adj"),
             ("[security.devices]\nhost-dev = true", "host-dev"),
             ("[security.devices]\nallow-all = true", "allow-all"),
+            ("[security.devices]\nslots = true", "slots"),
             ("[security.devices]\nallow = [{ type = \"block\", major = 8, access = \"r\" }]", "devices.allow"),
             ("[security.devices]\nallow = [{ type = \"char\", major = 1, access = \"r\" }]", "devices.allow"),
             ("[security.devices]\nallow = [{ type = \"char\", access = \"r\" }]", "devices.allow"),

@@ -9,7 +9,7 @@ use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
     archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs,
-    mounts, services, stats, top, upload, wait,
+    mounts, services, stats, top, update, upload, wait,
 };
 use crate::lifecycle::System;
 use hyper::body::Incoming;
@@ -111,6 +111,9 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::SwapOn => mounts::swap_on(system, body::read(request.into_body()).await?).await,
         Route::SwapOff => mounts::swap_off(system, &query).await,
         Route::Rescan => mounts::rescan(system, body::read(request.into_body()).await?).await,
+        Route::Update => Ok(update::show(system)),
+        Route::UpdateAct(verb) => Ok(update::act(system, verb, &body::read(request.into_body()).await?)),
+        Route::UpdateHold => update::hold(system, body::read(request.into_body()).await?).await,
         Route::ImageLoad => kept::load(system, request.into_body()).await,
         Route::ImagePull => kept::pull(system, &query, request.headers()),
         Route::ImageSave(name) => kept::save(system, &name),

@@ -15,6 +15,7 @@
 //! | [`archive`], [`attach`], [`confinement`], [`events`], [`merged_logs`], [`stats`], [`top`], [`wait`] | further endpoints, one each |
 //! | [`create`] | containers as services of the owner's |
 //! | [`mounts`] | mounts, swap, partition tables |
+//! | [`update`] | updates of the OS |
 //! | [`services`], [`upload`] | services the owner adds, and archives sent for them |
 //! | [`kept`] | images kept as archives: load, pull, save, tag, remove |
 //! | [`progress`] | answers that say what is being done |
@@ -49,6 +50,7 @@ pub mod services;
 pub mod stats;
 pub mod stream;
 pub mod top;
+pub mod update;
 pub mod upload;
 pub mod wait;
 

@@ -1,6 +1,7 @@
 //! Method and path to a route. Pure.
 
 use super::server::Scope;
+use super::update;
 use hyper::Method;
 
 /// Version of the Docker Engine API that is spoken.
@@ -110,6 +111,12 @@ pub enum Route {
     SwapOff,
     /// `POST /hull/rescan`
     Rescan,
+    /// `GET /hull/update`
+    Update,
+    /// `POST /hull/update/check|fetch|apply|rollback`
+    UpdateAct(update::Verb),
+    /// `POST /hull/update/hold`
+    UpdateHold,
     /// `POST /images/load`
     ImageLoad,
     /// `POST /images/create`
@@ -204,6 +211,12 @@ impl Route {
             ["hull", "swaps"] if post => Self::SwapOn,
             ["hull", "swaps"] if delete => Self::SwapOff,
             ["hull", "rescan"] if post => Self::Rescan,
+            ["hull", "update"] if get => Self::Update,
+            ["hull", "update", "check"] if post => Self::UpdateAct(update::Verb::Check),
+            ["hull", "update", "fetch"] if post => Self::UpdateAct(update::Verb::Fetch),
+            ["hull", "update", "apply"] if post => Self::UpdateAct(update::Verb::Apply),
+            ["hull", "update", "rollback"] if post => Self::UpdateAct(update::Verb::Rollback),
+            ["hull", "update", "hold"] if post => Self::UpdateHold,
             _ => Self::Unsupported,
         }
     }

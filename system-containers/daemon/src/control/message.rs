@@ -87,6 +87,8 @@ pub enum ToInit {
     Shutdown(Power),
     /// All services are stopped.
     Stopped,
+    /// The version on trial is found good within so many seconds, or PID 1 reboots; `None`: it is good.
+    Trial(Option<u32>),
 }
 
 /// A packet that is none of [`FromInit`].
@@ -110,6 +112,7 @@ impl ToInit {
             Self::StoreList => "FDSTORELIST=1".into(),
             Self::Shutdown(power) => format!("SHUTDOWN={power}"),
             Self::Stopped => "STOPPED=1".into(),
+            Self::Trial(time) => format!("TRIAL={}", time.unwrap_or(0)),
         }
     }
 }

@@ -86,7 +86,7 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     };
     // Never closed, so there is always a permit to come.
     let _permit = system.starts.acquire().await;
-    let facts = Facts::read(system.hostname.borrow().clone(), system.boot_report.system_disk.as_deref());
+    let facts = Facts::read(system.hostname.borrow().clone(), &system.boot_report);
     let planned = system.with(name, |unit| {
         unit.notified = false;
         unit.status = None;

@@ -48,6 +48,8 @@ pub struct System {
     pub store: Store,
     /// Held by whoever changes them.
     pub changing: Mutex<()>,
+    /// Held while the update service has a job.
+    pub updating: Mutex<()>,
     /// Containers that may be made at the same time.
     pub starts: Semaphore,
     /// Told when a timer has come.

@@ -84,9 +84,8 @@ impl Ground {
         let console = console.ok_or_else(|| {
             MountError::Failed(format!("there is no service \"{CONSOLE}\", whose paths mounts are made at"))
         })?;
-        let disk = system.boot_report.system_disk.as_deref();
         let mut own = facts::devices_of(&[system.paths.below_root("/"), system.paths.below_root("/state")]);
-        own.extend(Facts::read(String::new(), disk).system_disk);
+        own.extend(Facts::read(String::new(), &system.boot_report).system_disk);
         Ok(Self { map: Map::new(&console, &system.paths), own })
     }
 }

@@ -14,7 +14,7 @@ const WATCHDOG: (u32, u32) = (10, 130);
 /// Compiles the `[security.devices]` table.
 pub fn rules(devices: &Devices, facts: &Facts) -> DeviceRules {
     DeviceRules {
-        allow: devices.allow.iter().map(rule).collect(),
+        allow: devices.allow.iter().map(rule).chain(slots(devices, facts)).collect(),
         deny: devices.deny.iter().flat_map(|set| denied(set, facts)).collect(),
         default_allow: devices.allow_all,
     }
@@ -29,6 +29,20 @@ fn rule(rule: &DeviceRule) -> Rule {
         write: rule.access.contains('w'),
         mknod: rule.access.contains('m'),
     }
+}
+
+/// Reading the running slot is harmless, for it is what everybody runs; its writer would fail every verified read.
+fn slots(devices: &Devices, facts: &Facts) -> impl Iterator<Item = Rule> {
+    let slots = facts.slots.filter(|_| devices.slots);
+    let rule = |(major, minor), write| Rule {
+        kind: Some(DeviceKind::Block),
+        major: Some(major),
+        minor: Some(minor),
+        read: true,
+        write,
+        mknod: false,
+    };
+    slots.into_iter().flat_map(move |slots| [rule(slots.running, false), rule(slots.other, true)])
 }
 
 fn denied(set: &str, facts: &Facts) -> Vec<Rule> {

@@ -1,5 +1,7 @@
 //! Facts about the machine that plans depend on.
 
+use crate::status::BootReport;
+use hull_update::slot::Slot;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ pub struct Facts {
     pub hostname: String,
     /// Numbers of the system disk, its partitions and the devices stacked on them.
     pub system_disk: BTreeSet<(u32, u32)>,
+    /// Numbers of the slots' partitions; none where one of them is missing.
+    pub slots: Option<Slots>,
     /// Major number of `/dev/watchdogN`; `/dev/watchdog` itself is 10:130.
     pub watchdog_major: Option<u32>,
     /// Memory of the machine in bytes.
@@ -19,9 +23,50 @@ pub struct Facts {
     pub threads_max: u64,
 }
 
+/// Partitions of the two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slots {
+    /// The one with the running root.
+    pub running: (u32, u32),
+    /// The one beside it.
+    pub other: (u32, u32),
+}
+
+/// A partition of the system disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// Its node.
+    pub device: PathBuf,
+    /// Major and minor number.
+    pub number: (u32, u32),
+}
+
+/// The partition of the system disk (`/dev/vda`) with this name in the partition table.
+pub fn partition(disk: &str, name: &str) -> Option<Partition> {
+    partition_in(&Path::new("/sys/class/block").join(disk.strip_prefix("/dev/")?), name)
+}
+
+fn partition_in(disk: &Path, name: &str) -> Option<Partition> {
+    let is_it = |folder: &PathBuf| {
+        let uevent = fs::read_to_string(folder.join("uevent")).unwrap_or_default();
+        uevent.lines().any(|line| line.strip_prefix("PARTNAME=") == Some(name))
+    };
+    let folder = fs::read_dir(disk).ok()?.flatten().map(|entry| entry.path()).find(is_it)?;
+    let number = device_number(&fs::read_to_string(folder.join("dev")).ok()?)?;
+    Some(Partition { device: Path::new("/dev").join(folder.file_name()?), number })
+}
+
+fn slots(disk: &str, running: &str) -> Option<Slots> {
+    let running = Slot::from_letter(running)?;
+    let number = |slot: Slot| partition(disk, slot.partition()).map(|partition| partition.number);
+    Some(Slots { running: number(running)?, other: number(running.other())? })
+}
+
 impl Facts {
-    /// Reads sysfs and procfs; `disk` is the system disk's node, such as `/dev/vda`.
-    pub fn read(hostname: String, disk: Option<&str>) -> Self {
+    /// Reads sysfs and procfs; `report` is PID 1's.
+    pub fn read(hostname: String, report: &BootReport) -> Self {
+        let disk = report.system_disk.as_deref();
+        let slots = disk.and_then(|disk| slots(disk, &report.slot));
         let disk = disk.and_then(|path| path.strip_prefix("/dev/"));
         let system_disk = disk.map(|name| disk_numbers(&Path::new("/sys/class/block").join(name))).unwrap_or_default();
         let majors = fs::read_to_string("/proc/devices").unwrap_or_default();
@@ -29,6 +74,7 @@ impl Facts {
         Self {
             hostname,
             system_disk,
+            slots,
             watchdog_major: character_major(&majors, "watchdog"),
             memory: memory(),
             threads_max: threads.unwrap_or(u64::MAX),
@@ -123,6 +169,19 @@ mod tests {
         let numbers: Vec<_> = family(&at("numbers"), (252, 0)).into_iter().collect();
         assert_eq!(numbers, [(252, 0), (254, 0), (254, 1), (254, 3)]);
         assert_eq!(family(&at("numbers"), (0, 40)).len(), 1);
+    }
+
+    #[test]
+    fn partitions_are_found_by_their_name_in_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, number) in [("vda3", "254:3"), ("vda4", "254:4")] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("dev"), format!("{number}\n")).unwrap();
+        }
+        fs::write(folder.path().join("vda4/uevent"), "MAJOR=254\nPARTN=4\nPARTNAME=root-b\n").unwrap();
+        let expected = Partition { device: "/dev/vda4".into(), number: (254, 4) };
+        assert_eq!(partition_in(folder.path(), "root-b"), Some(expected));
+        assert_eq!(partition_in(folder.path(), "root-"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ fn facts() -> Facts {
     Facts {
         hostname: "box".into(),
         system_disk: [(254, 0), (254, 1)].into(),
+        slots: Some(facts::Slots { running: (254, 3), other: (254, 4) }),
         watchdog_major: Some(247),
         memory: 1 << 30,
         threads_max: 8000,
@@ -80,6 +81,16 @@ fn every_key_of_a_full_service_arrives() {
             ("/state/etc/full/work", false, 0o700),
         ]
     );
+}
+
+#[test]
+fn the_updater_reads_the_running_slot_and_writes_the_other() {
+    let text = include_str!("../../testdata/plan/minimal.toml").to_owned();
+    let rules = plan("t", &service(&(text + "\n[security.devices]\nslots = true\n")), &Paths::machine(), &facts());
+    let allowed: Vec<_> =
+        rules.launch.devices.allow.iter().map(|rule| (rule.minor, rule.read, rule.write, rule.mknod)).collect();
+    assert_eq!(allowed, [(Some(3), true, false, false), (Some(4), true, true, false)]);
+    assert!(!rules.launch.devices.default_allow);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct BootReport {
     pub version: String,
     /// `a` or `b`.
     pub slot: String,
+    /// The boot loader counts this boot: somebody must say that the version is good.
+    pub trial: bool,
     /// Root hash of the verified root, hexadecimal; empty when it is not verified.
     pub root_hash: String,
     /// Node of the system disk.

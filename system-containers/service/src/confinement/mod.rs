@@ -110,6 +110,9 @@ pub struct Devices {
     pub all: bool,
     /// Allowed beyond the standard nodes.
     pub allow: Vec<DeviceRule>,
+    /// The running slot of the system disk to read, the other one to write.
+    #[serde(default)]
+    pub slots: bool,
     /// Sets that are denied whatever is allowed.
     pub deny: Vec<String>,
 }
@@ -150,6 +153,7 @@ impl Confinement {
                 host_dev: security.devices.host_dev,
                 all: security.devices.allow_all,
                 allow: security.devices.allow.clone(),
+                slots: security.devices.slots,
                 deny: security.devices.deny.clone(),
             },
             root_writable: false,
@@ -175,7 +179,7 @@ impl Confinement {
             capabilities: CAPABILITIES.iter().map(|(name, _)| (*name).to_owned()).collect(),
             system_calls: SystemCalls::all(),
             no_new_privs: false,
-            devices: Devices { host_dev: true, all: true, allow: Vec::new(), deny: Vec::new() },
+            devices: Devices { host_dev: true, all: true, allow: Vec::new(), slots: true, deny: Vec::new() },
             root_writable: true,
             writable: vec![Writable { path: "/".into(), source: Some("/".into()) }],
             sys_writable: true,

@@ -84,6 +84,9 @@ fn devices(it: &Confinement) -> Vec<String> {
         text.push("all allowed".into());
     }
     text.extend(devices.allow.iter().map(rule));
+    if devices.slots && !devices.all {
+        text.push("slots of the system disk: read the running one, write the other one".into());
+    }
     if !devices.deny.is_empty() {
         text.push(format!("never: {}", devices.deny.join(", ")));
     }

@@ -81,6 +81,9 @@ pub struct Devices {
     /// Rules in addition to the standard nodes.
     #[serde(default)]
     pub allow: Vec<DeviceRule>,
+    /// The slots of the system disk: the running one to read, the other one to write, nothing else of the disk.
+    #[serde(default)]
+    pub slots: bool,
     /// Device sets taken away last: `system-disk`, `memory`, `watchdog`, `kmsg`.
     #[serde(default)]
     pub deny: Vec<String>,

@@ -1,0 +1,75 @@
+//! One job of the update service: facts of the machine, the mounted ESP, request and answer.
+
+use super::esp::Esp;
+use crate::blocking::blocking;
+use crate::job;
+use crate::lifecycle::System;
+use crate::plan::facts::{self, Partition};
+use hull_update::job::{Done, Firmware, Line, Machine, Request, SERVICE, Work};
+use hull_update::settings::Settings;
+use hull_update::slot::Slot;
+use std::rc::Rc;
+
+/// Name of the partition that holds boot loaders and kernels.
+const ESP: &str = "esp";
+/// Exists on machines that were started by UEFI.
+const UEFI: &str = "/sys/firmware/efi";
+
+/// Does a job; `tell` gets what is being done meanwhile. Jobs take turns.
+///
+/// # Errors
+/// Why nothing was done, for people.
+pub async fn run(system: &Rc<System>, work: Work, tell: &mut dyn FnMut(String)) -> Result<Done, String> {
+    let _turn = system.updating.lock().await;
+    let needs_esp = !matches!(work, Work::Check { .. });
+    let disk = system.boot_report.system_disk.clone().ok_or("the system disk is not known: nothing can be updated")?;
+    let request = Request { work, machine: machine(system, &disk)?, settings: settings(system) };
+    let esp = if needs_esp { Some(mount(system, &disk).await?) } else { None };
+    let mut hear = |line: &Line| {
+        if let Line::Status(text) = line {
+            tell(text.clone());
+        }
+    };
+    let answer = job::run(system, SERVICE, &system.paths.updater(), &request, &mut hear).await;
+    if let Some(esp) = esp {
+        // May wait for the container's end.
+        blocking("unmount esp", move || drop(esp)).await.map_err(|error| error.to_string())?;
+    }
+    match answer? {
+        Line::Done(done) => Ok(done),
+        Line::Failed(reason) => Err(reason),
+        Line::Status(_) => Err(job::why(system, SERVICE)),
+    }
+}
+
+/// Settings as rendered last; the default where there are none yet.
+pub fn settings(system: &System) -> Settings {
+    crate::status::reports::read(&system.paths.update_settings())
+}
+
+async fn mount(system: &System, disk: &str) -> Result<Esp, String> {
+    let device = partition(disk, ESP)?.device;
+    let place = system.paths.esp();
+    let mounted = blocking("mount esp", move || Esp::mount(&device, &place)).await;
+    mounted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+fn machine(system: &System, disk: &str) -> Result<Machine, String> {
+    let report = &system.boot_report;
+    let slot = Slot::from_letter(&report.slot).ok_or("the running slot is not known: nothing can be updated")?;
+    let firmware = if system.paths.below_root(UEFI).exists() { Firmware::Uefi } else { Firmware::Bios };
+    Ok(Machine {
+        firmware,
+        slot,
+        version: report.version.clone(),
+        root_hash: report.root_hash.clone(),
+        running: partition(disk, slot.partition())?.device,
+        other: partition(disk, slot.other().partition())?.device,
+    })
+}
+
+fn partition(disk: &str, name: &str) -> Result<Partition, String> {
+    facts::partition(disk, name).ok_or_else(|| {
+        format!("{disk} has no partition \"{name}\": the system disk was partitioned by something else, or has no room")
+    })
+}
