@@ -5,7 +5,9 @@
 //! | [`slot`] | the two slots and what state each is in (pure) |
 //! | [`loader`] | what the boot loader will do next: systemd-boot entries, GRUB's environment block |
 //! | [`record`] | what is remembered on the state partition |
+//! | [`settings`] | the machine configuration's part about updates (pure) |
 
 pub mod loader;
 pub mod record;
+pub mod settings;
 pub mod slot;
