@@ -11,7 +11,8 @@ use crate::root::recipe::Sources;
 use crate::root::{elf, image};
 use anyhow::{Context, Result, anyhow};
 use hull_update::loader::{
-    Environment, FIRST_GENERATION, LOADER_CONF, entry_name, entry_text, environment_block, grub_boot_cfg, grub_configuration,
+    Environment, FIRST_GENERATION, LOADER_CONF, entry_name, entry_text, environment_block, grub_boot_cfg,
+    grub_configuration,
 };
 use hull_update::slot::Slot;
 use std::fs;

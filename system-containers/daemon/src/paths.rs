@@ -66,13 +66,13 @@ impl Paths {
     }
 
     /// What is remembered about updates.
-    pub fn update_state(&self) -> PathBuf {
-        self.below_root(hull_update::job::STATE_FOLDER)
+    pub fn update_record(&self) -> PathBuf {
+        self.below_root(hull_update::record::PATH)
     }
 
     /// Settings of updates, rendered by cloud-config.
     pub fn update_settings(&self) -> PathBuf {
-        self.run().join("config/update/update.json")
+        self.below_root(hull_update::settings::PATH)
     }
 
     /// Everything about the machine that lives until power off.

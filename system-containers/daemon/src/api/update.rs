@@ -66,7 +66,7 @@ pub fn show(system: &System) -> Answer {
 
 /// `POST /hull/update/hold`.
 pub async fn hold(system: &System, request: HoldRequest) -> Result<Answer, ApiError> {
-    let hold = request.hold.then(|| Hold { reason: request.reason });
+    let hold = Hold { held: request.hold, reason: request.reason, ..Hold::default() };
     verbs::hold(system, hold).await.map_err(ApiError::internal)?;
     Ok(body::empty(StatusCode::NO_CONTENT))
 }

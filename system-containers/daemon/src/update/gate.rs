@@ -60,9 +60,11 @@ fn arguments(check: &Check) -> Vec<String> {
     match &check.probe {
         Probe::Container { container } => script(HEALTHY, &[container]),
         Probe::Url { url, status } => script(ANSWERS, &[url, &status.to_string(), &check.timeout.to_string()]),
-        Probe::Command { container, command } => {
-            ["/usr/bin/docker", "exec", container].iter().map(|word| (*word).to_owned()).chain(command.clone()).collect()
-        }
+        Probe::Command { container, command } => ["/usr/bin/docker", "exec", container]
+            .iter()
+            .map(|word| (*word).to_owned())
+            .chain(command.clone())
+            .collect(),
     }
 }
 

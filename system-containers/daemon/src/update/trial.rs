@@ -7,12 +7,11 @@
 //!      └ gate-timeout ──────┴─ condemn, reboot
 //! ```
 
-use super::{gate, work};
+use super::{gate, verbs, work};
 use crate::control::{Power, ToInit};
 use crate::lifecycle::System;
 use crate::lifecycle::boot::Boot;
 use hull_update::job::{Done, Work};
-use hull_update::record::Record;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -78,12 +77,12 @@ async fn on_trial(system: &Rc<System>) {
 async fn judge(system: &Rc<System>, began: Instant) -> Result<(), String> {
     // Before the boot is over the settings may not have been rendered.
     let within = Duration::from_secs(work::settings(system).gate_timeout.into());
-    timeout_at(began + within, boot_over(system)).await.map_err(|_| {
-        format!("the boot was not complete within {} s", within.as_secs())
-    })??;
+    timeout_at(began + within, boot_over(system))
+        .await
+        .map_err(|_| format!("the boot was not complete within {} s", within.as_secs()))??;
     let settings = work::settings(system);
     system.tell_init(&ToInit::Trial(Some(settings.gate_timeout.saturating_add(RESERVE))), None);
-    let baseline = Record::load(&system.paths.update_state()).0.baseline;
+    let baseline = verbs::record(system).map(|record| record.baseline).unwrap_or_default();
     let deadline = Instant::now() + Duration::from_secs(settings.gate_timeout.into());
     let mut last = Vec::new();
     loop {
@@ -112,7 +111,7 @@ async fn boot_over(system: &Rc<System>) -> Result<(), String> {
             Boot::Complete => return Ok(()),
             Boot::Degraded(services) => {
                 let since = *degraded.get_or_insert_with(Instant::now);
-                let before = Record::load(&system.paths.update_state()).0.baseline.get(gate::BOOT).copied();
+                let before = verbs::record(system).and_then(|record| record.baseline.get(gate::BOOT).copied());
                 if before == Some(false) {
                     // It was no better under the version before.
                     return Ok(());
@@ -129,11 +128,7 @@ async fn boot_over(system: &Rc<System>) -> Result<(), String> {
 
 /// After the boot of a good version: what became of the one on trial.
 async fn settle(system: &Rc<System>) {
-    let (record, problem) = Record::load(&system.paths.update_state());
-    if let Some(problem) = problem {
-        log::warn!("{problem}");
-    }
-    if record.trial.is_none() {
+    if verbs::record(system).is_none_or(|record| record.trial.is_none()) {
         return;
     }
     while *system.boot.borrow() == Boot::Starting {

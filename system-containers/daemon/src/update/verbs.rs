@@ -6,7 +6,7 @@ use crate::control::{Power, ToInit};
 use crate::lifecycle::System;
 use crate::lifecycle::boot::Boot;
 use hull_update::job::{Done, Work};
-use hull_update::record::{Hold, Record};
+use hull_update::record::{self, Hold, Record};
 use std::rc::Rc;
 
 /// Tells what is being done.
@@ -69,11 +69,28 @@ pub async fn rollback(system: &Rc<System>, no_reboot: bool, tell: Tell<'_>) -> R
     Ok(done)
 }
 
+/// What is remembered; what cannot be read is set aside, which is told.
+pub fn record(system: &System) -> Option<Record> {
+    let path = system.paths.update_record();
+    match record::load(&path, now()) {
+        Ok(loaded) => {
+            if let Some(aside) = loaded.set_aside {
+                log::warn!("{} cannot be used and was set aside: {}", path.display(), aside.reason);
+            }
+            Some(loaded.record)
+        }
+        Err(error) => {
+            log::error!("{}: {error}", path.display());
+            None
+        }
+    }
+}
+
 /// Keeps the schedule from doing anything, or lets it go on.
 ///
 /// # Errors
 /// When it cannot be written down.
-pub async fn hold(system: &System, hold: Option<Hold>) -> Result<(), String> {
+pub async fn hold(system: &System, hold: Hold) -> Result<(), String> {
     change(system, |record| record.hold = hold).await
 }
 
@@ -90,13 +107,20 @@ pub fn say(done: &Done) -> String {
         Done::Available { version, eligible_from } => {
             let now = now();
             match eligible_from.checked_sub(now).filter(|left| *left > 0) {
-                Some(left) => format!("version {version} is there; this machine's turn comes in {} h (--force: now)", left.div_ceil(3600)),
+                Some(left) => format!(
+                    "version {version} is there; this machine's turn comes in {} h (--force: now)",
+                    left.div_ceil(3600)
+                ),
                 None => format!("version {version} can be applied"),
             }
         }
         Done::Written { version, fetched, copied } => {
             let mib = |bytes: &u64| *bytes as f64 / f64::from(1 << 20);
-            format!("version {version} is in the other slot: {:.1} MiB fetched, {:.1} MiB copied", mib(fetched), mib(copied))
+            format!(
+                "version {version} is in the other slot: {:.1} MiB fetched, {:.1} MiB copied",
+                mib(fetched),
+                mib(copied)
+            )
         }
         Done::Activated { version } => format!("the next boot tries version {version}"),
         Done::Noted { .. } => "done".into(),
@@ -107,20 +131,18 @@ pub fn say(done: &Done) -> String {
 fn not_on_trial(system: &System) -> Result<(), String> {
     if trial::is_on(system) {
         let version = &system.boot_report.version;
-        return Err(format!("version {version} is on trial: wait until it is found good, or go back with hull update rollback"));
+        return Err(format!(
+            "version {version} is on trial: wait until it is found good, or go back with hull update rollback"
+        ));
     }
     Ok(())
 }
 
 async fn change(system: &System, change: impl FnOnce(&mut Record)) -> Result<(), String> {
     let _turn = system.updating.lock().await;
-    let folder = system.paths.update_state();
-    let (mut record, problem) = Record::load(&folder);
-    if let Some(problem) = problem {
-        log::warn!("{problem}");
-    }
+    let mut record = record(system).ok_or("what is remembered of updates cannot be read")?;
     change(&mut record);
-    record.save(&folder).map_err(|error| error.to_string())
+    record::save(&system.paths.update_record(), &mut record).map_err(|error| error.to_string())
 }
 
 fn reboot(system: &System) {

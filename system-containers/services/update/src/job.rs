@@ -12,8 +12,6 @@ use std::path::PathBuf;
 
 /// The service that carries out jobs.
 pub const SERVICE: &str = "update";
-/// Files of the service on the state partition, below it: the [`record`](crate::record) and root key sets.
-pub const STATE_FOLDER: &str = "/state/update";
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

@@ -84,6 +84,20 @@ pub enum SlotState {
     Bad,
 }
 
+impl SlotState {
+    /// For people and clients.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Written => "written",
+            Self::Trial(_) => "trial",
+            Self::Good => "good",
+            Self::Bad => "bad",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,8 @@ pub const PATH: &str = "/state/update/record.json";
 pub const FORMAT: u32 = 1;
 /// Versions that failed: more are not worth the room.
 const MOST_BAD: usize = 16;
+/// Two slots hold two versions; a few more for the reader.
+const MOST_GOOD: usize = 8;
 /// Checks of a gate.
 const MOST_CHECKS: usize = 64;
 /// Bytes of a text that comes from elsewhere.
@@ -42,6 +44,9 @@ pub struct Record {
     /// The highest version that ever passed its gate.
     #[serde(default)]
     pub highest_blessed: Option<String>,
+    /// Versions that passed their gate here, the latest last.
+    #[serde(default)]
+    pub good: Vec<String>,
     /// What signed metadata was seen; nothing older is taken.
     #[serde(default)]
     pub seen: Seen,
@@ -195,6 +200,7 @@ impl Record {
             readable_by: FORMAT,
             seed: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             highest_blessed: None,
+            good: Vec::new(),
             seen: Seen::default(),
             hold: Hold::default(),
             slots: Slots::default(),
@@ -230,8 +236,23 @@ impl Record {
         self.bad.iter().any(|bad| bad.version == version)
     }
 
+    /// Whether a version passed its gate here and was not given up since.
+    #[must_use]
+    pub fn is_good(&self, version: &str) -> bool {
+        self.good.iter().any(|good| good == version)
+    }
+
+    /// Remembers that a version passed.
+    pub fn mark_good(&mut self, version: &str) {
+        self.bad.retain(|bad| bad.version != version);
+        self.good.retain(|good| good != version);
+        self.good.push(version.into());
+        self.bound();
+    }
+
     /// Remembers that a version failed; of the same version the latest reason, of all the latest ones.
     pub fn mark_bad(&mut self, version: &str, reason: &str, time: u64) {
+        self.good.retain(|good| good != version);
         self.bad.retain(|bad| bad.version != version);
         self.bad.push(BadVersion { version: version.into(), reason: reason.into(), time, later: Map::new() });
         self.bound();
@@ -245,6 +266,7 @@ impl Record {
     /// Cuts what others could make grow.
     fn bound(&mut self) {
         self.bad.drain(..self.bad.len().saturating_sub(MOST_BAD));
+        self.good.drain(..self.good.len().saturating_sub(MOST_GOOD));
         while self.baseline.len() > MOST_CHECKS {
             self.baseline.pop_last();
         }
