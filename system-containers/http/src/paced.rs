@@ -62,11 +62,13 @@ impl Read for Paced {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(self.limits.read.min(self.left()?)))?;
         let before = Instant::now();
-        let count = self.stream.read(buffer).map_err(|error| match error.kind() {
-            // What a socket says of a timeout.
-            ErrorKind::WouldBlock => Error::new(ErrorKind::TimedOut, "the server says nothing"),
-            _ => error,
-        })?;
+        let count = match self.stream.read(buffer) {
+            // What a socket says of a timeout: of silence, or of the deadline.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(self.left().err().unwrap_or(Error::new(ErrorKind::TimedOut, "the server says nothing")));
+            }
+            result => result?,
+        };
         self.account(count, before.elapsed())?;
         Ok(count)
     }
