@@ -6,16 +6,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`mod@reference`] | `host/repository@sha256:…`, mirrors |
-//! | `url` | the URLs met here |
-//! | `http` | one GET a connection, plain or TLS |
 //! | `token` | the challenge of a registry and its answer |
 //! | `pull` | blobs into files, resumed where they broke off |
 
-mod http;
 mod pull;
 pub mod reference;
 mod token;
-mod url;
 
 pub use pull::Client;
 pub use reference::{Mirror, Reference};

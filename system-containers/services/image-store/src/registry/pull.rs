@@ -1,15 +1,14 @@
 //! Blobs from registries into files. A file that is there is gone on with, so a pull that broke off is not begun anew.
 
-use super::http::{Connector, Response};
 use super::reference::{Mirror, Reference};
 use super::token;
-use super::url::Url;
 use crate::archive::{Blobs, Kind};
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::job::Credentials;
 use crate::limits::Limits;
 use crate::section::Section;
+use hull_http::{Connector, Response, Url};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -63,7 +62,7 @@ impl Client {
             fetched: RefCell::default(),
             servers,
             repository: reference.repository.clone(),
-            connector: Connector::new(self.roots.clone()),
+            connector: Connector::new(self.roots.clone(), hull_http::Limits::default()),
             tokens: RefCell::default(),
             blobs,
             limits,

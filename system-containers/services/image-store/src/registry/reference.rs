@@ -1,7 +1,7 @@
 //! References with a digest, and mirrors.
 
-use super::url::Url;
 use crate::digest::Digest;
+use hull_http::Url;
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,9 +1,9 @@
 //! Token authentication (Docker Registry v2 authentication): `WWW-Authenticate: Bearer realm="…",service="…",scope="…"`.
 
-use super::url::Url;
 use crate::job::Credentials;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use hull_http::Url;
 use serde::Deserialize;
 
 /// Bytes of a token server's answer.

@@ -1,6 +1,8 @@
 //! One GET a connection, HTTP/1.1 (RFC 9112), over TCP or TLS. Heads are bounded; the body is a reader.
 
-use super::url::Url;
+use crate::limits::Limits;
+use crate::paced::Paced;
+use crate::url::Url;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -10,14 +12,7 @@ use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-/// For one address of the server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without a byte from the server.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// For one answer with its body, so that a server that trickles ends some time.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Bytes of a head and header lines in it; registries send long redirects.
 const MAX_HEAD: u64 = 32 << 10;
 const MAX_HEADERS: usize = 64;
@@ -29,19 +24,20 @@ impl<T: Read + Write> Stream for T {}
 
 /// Makes connections.
 #[derive(Debug)]
-pub(super) struct Connector {
+pub struct Connector {
     /// Certificates of authorities, PEM: a file, or a folder of files.
     roots: PathBuf,
+    limits: Limits,
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
 /// An answer; reading it reads the body.
-pub(super) struct Response {
-    pub(super) status: u16,
+pub struct Response {
+    /// Status code.
+    pub status: u16,
     headers: Vec<(String, String)>,
     stream: BufReader<Box<dyn Stream>>,
     framing: Framing,
-    deadline: Instant,
 }
 
 /// How the body ends.
@@ -54,12 +50,14 @@ enum Framing {
 }
 
 impl Connector {
-    pub(super) fn new(roots: PathBuf) -> Self {
-        Self { roots, tls: OnceCell::new() }
+    /// `roots`: certificates of authorities, PEM: a file, or a folder of files. They are read for the first TLS server.
+    #[must_use]
+    pub fn new(roots: PathBuf, limits: Limits) -> Self {
+        Self { roots, limits, tls: OnceCell::new() }
     }
 
-    /// Sends a request and reads the answer's head.
-    pub(super) fn get(&self, url: &Url, headers: &[(&str, &str)]) -> io::Result<Response> {
+    /// Sends a request with further headers and reads the answer's head.
+    pub fn get(&self, url: &Url, headers: &[(&str, &str)]) -> io::Result<Response> {
         let mut stream = self.connect(url)?;
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: hull/{}\r\nConnection: close\r\n",
@@ -79,10 +77,9 @@ impl Connector {
     fn connect(&self, url: &Url) -> io::Result<Box<dyn Stream>> {
         let mut last = Error::new(ErrorKind::NotFound, "the name has no address");
         for address in (url.host.as_str(), url.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            match TcpStream::connect_timeout(&address, self.limits.connect) {
                 Ok(stream) => {
-                    stream.set_read_timeout(Some(READ_TIMEOUT))?;
-                    stream.set_write_timeout(Some(READ_TIMEOUT))?;
+                    let stream = Paced::new(stream, self.limits)?;
                     return if url.tls { self.secure(url, stream) } else { Ok(Box::new(stream)) };
                 }
                 Err(error) => last = error,
@@ -91,7 +88,7 @@ impl Connector {
         Err(last)
     }
 
-    fn secure(&self, url: &Url, stream: TcpStream) -> io::Result<Box<dyn Stream>> {
+    fn secure(&self, url: &Url, stream: Paced) -> io::Result<Box<dyn Stream>> {
         let config = match self.tls.get() {
             Some(config) => config,
             None => {
@@ -144,8 +141,7 @@ fn head(mut stream: BufReader<Box<dyn Stream>>) -> io::Result<Response> {
         (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).trim().to_owned())
     };
     let headers: Vec<_> = parsed.headers.iter().map(text).collect();
-    let mut response =
-        Response { status, headers, stream, framing: Framing::Connection, deadline: Instant::now() + ANSWER_TIMEOUT };
+    let mut response = Response { status, headers, stream, framing: Framing::Connection };
     let length = response.header("content-length").map(|text| text.parse().map_err(|_| invalid("content-length")));
     // RFC 9112, section 6.3: chunked wins over a length.
     response.framing = match response.header("transfer-encoding") {
@@ -158,7 +154,8 @@ fn head(mut stream: BufReader<Box<dyn Stream>>) -> io::Result<Response> {
 
 impl Response {
     /// The first header of the name, which is in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -174,9 +171,6 @@ impl Response {
 
 impl Read for Response {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() > self.deadline {
-            return Err(Error::new(ErrorKind::TimedOut, "the answer takes longer than an hour"));
-        }
         if buffer.is_empty() {
             return Ok(0);
         }

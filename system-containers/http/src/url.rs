@@ -1,17 +1,19 @@
-//! The URLs of registries: http and https, no user, no fragment.
+//! URLs of servers: http and https, no user, no fragment.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A URL (RFC 3986) as far as it is used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Url {
-    pub(crate) tls: bool,
+pub struct Url {
+    /// https.
+    pub tls: bool,
     /// Name or address, without the brackets of IPv6.
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
     /// Path and query, with the leading `/`.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 impl FromStr for Url {
@@ -56,14 +58,15 @@ impl FromStr for Url {
 
 impl Url {
     /// `host[:port]` as in a Host header; the usual port is left out.
-    pub(crate) fn authority(&self) -> String {
+    #[must_use]
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let usual = if self.tls { 443 } else { 80 };
         if self.port == usual { host } else { format!("{host}:{}", self.port) }
     }
 
     /// Where a `Location` leads to.
-    pub(crate) fn join(&self, location: &str) -> Result<Self, String> {
+    pub fn join(&self, location: &str) -> Result<Self, String> {
         if location.starts_with('/') && !location.starts_with("//") {
             return format!("{}://{}{location}", self.scheme(), self.authority()).parse();
         }
