@@ -93,7 +93,8 @@ fn refused(response: Response, path: &str) -> anyhow::Error {
         None => String::from_utf8_lossy(&body).trim().to_owned(),
     };
     // These name the remedy themselves, and mean neither services nor sockets.
-    let is_whole = ["/hull/mounts", "/hull/swaps", "/hull/rescan"].iter().any(|start| path.starts_with(start));
+    let is_whole =
+        ["/hull/mounts", "/hull/swaps", "/hull/rescan", "/hull/update"].iter().any(|start| path.starts_with(start));
     let remedy = match status {
         _ if is_whole => "",
         403 => "; this socket does not allow it",

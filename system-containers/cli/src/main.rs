@@ -9,6 +9,7 @@
 //! | [`status`] | `status` and `ps`: the answer's shape and its rendering |
 //! | [`confinement`] | `inspect --confinement`: the report as a table |
 //! | [`added`] | `service`: services of the owner's own |
+//! | [`update`] | `update`: the OS image |
 //! | [`logs`] | `logs` |
 //! | [`mount`] | `mount`, `umount`, `swapon`, `swapoff`, `rescan` |
 //! | [`priority`], [`when`] | what its options mean; pure |
@@ -29,6 +30,7 @@ mod priority;
 mod status;
 mod streams;
 mod terminal;
+mod update;
 mod when;
 
 use anyhow::{Context, Result};
@@ -86,6 +88,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             }
         }
         Verb::Service(verb) => return added::run(&client, verb),
+        Verb::Update(verb) => return update::run(&client, verb),
         Verb::Mount(wanted) => print(&mount::mount(&client, wanted)?)?,
         Verb::Umount { lazy, targets } => return each(targets, |target| mount::umount(&client, *lazy, target)),
         Verb::Swap(wanted) => print(&mount::swap(&client, wanted)?)?,

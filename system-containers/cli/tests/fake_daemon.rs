@@ -119,6 +119,34 @@ fn requests_without_an_answer_to_show() {
 }
 
 #[test]
+fn updates_tell_their_progress_and_outcome() {
+    let (output, requests) =
+        Daemon::new(vec![reply("200 OK", include_str!("../testdata/update.json"))]).run(&["update"]);
+    assert_eq!(text(&output.stdout), include_str!("../testdata/update.txt"));
+    assert_eq!(requests[0].0, "GET /hull/update");
+
+    let lines = "{\"status\":\"fetching\"}\n{\"status\":\"writing\"}\n{\"outcome\":\"1.3.0 is booted next\"}\n";
+    let (output, requests) = Daemon::new(vec![reply("200 OK", lines)]).run(&["update", "apply", "--no-reboot"]);
+    assert_eq!(
+        (text(&output.stdout), text(&output.stderr)),
+        ("1.3.0 is booted next\n".into(), "fetching\nwriting\n".into())
+    );
+    assert_eq!(requests[0], ("POST /hull/update/apply".into(), r#"{"force":false,"no_reboot":true}"#.into()));
+
+    for (answer, error) in [
+        ("{\"status\":\"fetching\"}\n{\"error\":\"no release\"}\n", "fetching\nhull: no release\n"),
+        ("", "hull: the system daemon ended without an answer; hull update shows what was done\n"),
+    ] {
+        let (output, _) = Daemon::new(vec![reply("200 OK", answer)]).run(&["update", "check"]);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(1), error));
+    }
+
+    let (output, requests) = Daemon::new(vec![reply("204 No Content", "")]).run(&["update", "hold", "trade", "fair"]);
+    assert!(output.status.success() && text(&output.stdout).contains("are held"));
+    assert_eq!(requests[0], ("POST /hull/update/hold".into(), r#"{"hold":true,"reason":"trade fair"}"#.into()));
+}
+
+#[test]
 fn refusals_carry_the_daemons_words_and_a_remedy() {
     for (status, body, parts) in [
         ("404 Not Found", r#"{"message":"no service \"x\""}"#, ["no service \"x\"", "hull ps"]),

@@ -5,16 +5,19 @@
 //! | [`added`] | `hull service` |
 //! | [`logs`], [`exec`] | `hull logs`, `hull exec` |
 //! | [`mount`] | `hull mount` and its kin |
+//! | [`update`] | `hull update` |
 
 pub(crate) mod added;
 mod exec;
 mod logs;
 pub(crate) mod mount;
+pub(crate) mod update;
 
 use self::added::Added;
 pub(crate) use self::exec::Exec;
 pub(crate) use self::logs::Logs;
 use self::mount::{Mount, Swap};
+use self::update::Update;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -53,6 +56,15 @@ hull: the operating system's services and power
                                           a new image, a new definition, or both
   hull service enable [--yes] NAME        show what it may do, ask, and start it
   hull service disable|remove NAME        stop it, and keep it down; remove its files too, but not its data
+  hull update [--json]                    the OS image: versions, slots, what is newer; also update status
+  hull update check                       look for a new release
+  hull update fetch [--force]             write it into the free slot
+  hull update apply [--no-reboot] [--force]
+                                          write it and restart into it; it stays if it passes its gate
+      --no-reboot                         at the next restart instead
+      --force                             also one that is held, failed here before, or is not this machine's turn yet
+  hull update rollback [--no-reboot]      back to the version in the other slot
+  hull update hold [REASON] | unhold      let nothing be updated by itself, or let it again
   hull mount [-t TYPE] [-o OPTIONS] [-r] [--bind|--rbind] SOURCE TARGET
                                           mount a disk, tmpfs, a server's directory, or a directory elsewhere, below
                                           /home, /mnt, /srv, ...; without arguments list what is mounted
@@ -89,6 +101,7 @@ pub(crate) enum Verb {
     Exec(Exec),
     Lifecycle { action: Lifecycle, services: Vec<String> },
     Service(Added),
+    Update(Update),
     Mount(Mount),
     Umount { lazy: bool, targets: Vec<PathBuf> },
     Swap(Swap),
@@ -176,6 +189,7 @@ fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexop
         "stop" => lifecycle(parser, socket, Lifecycle::Stop),
         "restart" => lifecycle(parser, socket, Lifecycle::Restart),
         "service" => added::parse(parser, socket).map(Verb::Service),
+        "update" => update::parse(parser, socket).map(Verb::Update),
         name @ ("mount" | "umount" | "swapon" | "swapoff" | "rescan") => disks(parser, socket, name),
         "poweroff" => power(parser, socket, Power::Poweroff),
         "reboot" => power(parser, socket, Power::Reboot),
@@ -332,6 +346,7 @@ mod tests {
                 "hull restart a b",
                 Verb::Lifecycle { action: Lifecycle::Restart, services: vec!["a".into(), "b".into()] },
             ),
+            ("hull update", Verb::Update(Update::Status { json: false })),
             ("hull reboot", Verb::Power(Power::Reboot)),
             ("/usr/sbin/poweroff -f", Verb::Power(Power::Poweroff)),
             ("halt", Verb::Power(Power::Halt)),

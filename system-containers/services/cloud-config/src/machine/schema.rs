@@ -1,6 +1,7 @@
 //! The keys of the machine configuration. Unknown keys are errors: a misspelt setting must not be a silent default.
 
 use super::network::{self, Network};
+use super::update::{self, Update};
 use crate::document::{Fields, Node};
 use crate::report::Messages;
 use crate::userdata::names;
@@ -27,6 +28,8 @@ pub struct MachineConfig {
     pub time: Time,
     /// Log forwarding.
     pub syslog: Syslog,
+    /// Updates of the OS.
+    pub update: Update,
     /// Network, as one unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
@@ -113,6 +116,7 @@ impl MachineConfig {
             },
             time: Time { servers: upper.time.servers.or(self.time.servers) },
             syslog: Syslog { remote: upper.syslog.remote.or(self.syslog.remote) },
+            update: self.update.overlaid_with(upper.update),
             network: upper.network.or(self.network),
         }
     }
@@ -151,6 +155,9 @@ pub fn read_but(node: &Node, path: &str, others: &[&str], messages: &mut Message
             config.syslog.remote = remote.and_then(|node| read_remote(node, &syslog.path("remote"), messages));
             syslog.deny_rest(messages);
         }
+    }
+    if let Some(node) = fields.take("update") {
+        config.update = update::read(node, &fields.path("update"), messages).unwrap_or_default();
     }
     if let Some(node) = fields.take("network") {
         config.network = network::read(node, &fields.path("network"), messages);

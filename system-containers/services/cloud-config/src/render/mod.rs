@@ -6,6 +6,7 @@
 //! docker/daemon.json          read by dockerd
 //! time/hull.sources           read by chrony, sourcedir
 //! syslog/50-forward.conf      read by rsyslog, include; empty without a remote server
+//! update/update.json          read by the system daemon: `hull_update::settings`
 //! console/{timezone,fqdn}     read by the apply stage
 //! ```
 //! [`plan`] is pure; [`write()`] carries it out and removes what an earlier run left.
@@ -25,7 +26,7 @@ use std::path::Path;
 pub const DEFAULT_HOSTNAME: &str = "hull";
 
 /// Directories that belong to this program alone.
-const DIRECTORIES: [&str; 5] = ["network", "docker", "time", "syslog", "console"];
+const DIRECTORIES: [&str; 6] = ["network", "docker", "time", "syslog", "console", "update"];
 
 /// Files relative to the configuration directory.
 pub type Plan = BTreeMap<String, String>;
@@ -50,6 +51,9 @@ pub fn plan(config: &MachineConfig, daemon_json: Option<&str>, messages: &mut Me
     files.insert("docker/daemon.json".into(), docker::daemon_json(&config.engine, daemon_json, messages));
     files.insert("time/hull.sources".into(), chrony::sources(&config.time));
     files.insert("syslog/50-forward.conf".into(), rsyslog::forward(&config.syslog));
+    // Settings always have a text.
+    let update = serde_json::to_string_pretty(&config.update.settings()).unwrap_or_default();
+    files.insert("update/update.json".into(), update + "\n");
     files
 }
 
