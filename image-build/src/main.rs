@@ -15,6 +15,7 @@
 //! | [`boot`] | initrd, UKI, GRUB |
 //! | [`disk`], [`guid`] | partitions and the raw image |
 //! | [`manifest`] | `image.json` |
+//! | [`keys`], [`release`], [`sbom`] | who signs, what is published, what it is made of |
 //! | [`tools`], [`progress`] | programs that are run, steps that are shown |
 
 mod binaries;
@@ -24,13 +25,16 @@ mod disk;
 mod erofs;
 mod guid;
 mod kernel;
+mod keys;
 mod layout;
 mod manifest;
 mod options;
 mod packages;
 mod pipeline;
 mod progress;
+mod release;
 mod root;
+mod sbom;
 mod services;
 mod tools;
 

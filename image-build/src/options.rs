@@ -1,6 +1,8 @@
 //! The command line.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use hull_update::trust::Wave;
+use hull_update::version::Version;
 use std::path::PathBuf;
 
 /// Help text.
@@ -9,6 +11,7 @@ usage: image-build VERB [OPTION…]
 
 verbs
   image                everything, into the output folder
+  release              everything as a release: files, manifest and channel, signed, for a web server
   packages             only fetch and unpack the Debian packages
   kernel               only build the kernel
   check-config         service definitions, docs/confinement.md, and the built kernel's configuration against its lists
@@ -20,6 +23,17 @@ options
   --mirror MIRROR      Debian mirror or sources.list line; default: $MIRROR, else mmdebstrap's own
   --quick              compress less: for an image to try once
   --refresh            look for newer packages, even though there is a package tree
+  --version VERSION    of the image; default: the workspace's
+  --keys DIR           whom the image trusts for updates: root.json, root.key and release.key, made where there are none;
+                       without it the image trusts nobody
+
+options of release, which needs --keys and --version
+  --release-dir DIR    default: release/ of the output folder
+  --channel NAME       default: stable
+  --expires-days DAYS  the channel's; default: 30
+  --notes FILE         what is new, for people
+  --minimum-from V     least version that may update to it directly
+  --waves A:P,…        after A seconds P percent of all hosts take it; default: all at once
 ";
 
 /// What to do.
@@ -27,6 +41,8 @@ options
 pub(crate) enum Verb {
     /// Everything.
     Image,
+    /// Everything, published.
+    Release,
     /// Fetch packages.
     Packages,
     /// Build the kernel.
@@ -54,6 +70,36 @@ pub(crate) struct Options {
     pub(crate) refresh: bool,
     /// Compress less.
     pub(crate) quick: bool,
+    /// The image's version.
+    pub(crate) version: Option<Version>,
+    /// Folder of keys.
+    pub(crate) keys: Option<PathBuf>,
+    /// How it is published.
+    pub(crate) release: ReleaseOptions,
+}
+
+/// Options of [`Verb::Release`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ReleaseOptions {
+    /// What a web server hands out.
+    pub(crate) folder: Option<PathBuf>,
+    /// Channel.
+    pub(crate) channel: String,
+    /// The channel's.
+    pub(crate) expires_days: u64,
+    /// File with what is new.
+    pub(crate) notes: Option<PathBuf>,
+    /// Least version that may update to it directly.
+    pub(crate) minimum_from: Option<Version>,
+    /// Who takes it when.
+    pub(crate) waves: Vec<Wave>,
+}
+
+impl Default for ReleaseOptions {
+    fn default() -> Self {
+        let channel = "stable".to_owned();
+        Self { folder: None, channel, expires_days: 30, notes: None, minimum_from: None, waves: Vec::new() }
+    }
 }
 
 /// Parses arguments without the program's name; `mirror` is the environment's.
@@ -61,7 +107,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>, mirror: Option<
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(arguments);
     let mirror = mirror.filter(|text| !text.is_empty());
-    let mut options = Options { verb: Verb::Help, output: None, mirror, refresh: false, quick: false };
+    let mut options = Options {
+        verb: Verb::Help,
+        output: None,
+        mirror,
+        refresh: false,
+        quick: false,
+        version: None,
+        keys: None,
+        release: ReleaseOptions::default(),
+    };
     let mut verb = None;
     while let Some(argument) = parser.next()? {
         match argument {
@@ -69,6 +124,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>, mirror: Option<
             Long("mirror") => options.mirror = Some(parser.value()?.string()?),
             Long("quick") => options.quick = true,
             Long("refresh") => options.refresh = true,
+            Long("version") => options.version = Some(parser.value()?.parse()?),
+            Long("keys") => options.keys = Some(parser.value()?.into()),
+            Long("release-dir") => options.release.folder = Some(parser.value()?.into()),
+            Long("channel") => options.release.channel = parser.value()?.string()?,
+            Long("expires-days") => options.release.expires_days = parser.value()?.parse()?,
+            Long("notes") => options.release.notes = Some(parser.value()?.into()),
+            Long("minimum-from") => options.release.minimum_from = Some(parser.value()?.parse()?),
+            Long("waves") => options.release.waves = waves(&parser.value()?.string()?)?,
             Long("help") | Short('h') => verb = Some(Verb::Help),
             Value(value) if verb.is_none() => verb = Some(verb_of(&value.string()?)?),
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
@@ -80,9 +143,25 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>, mirror: Option<
     }
 }
 
+/// `0:1,3600:10,86400:100`: shares of all hosts grow.
+fn waves(text: &str) -> Result<Vec<Wave>> {
+    let wave = |text: &str| {
+        let (after, percent) = text.split_once(':')?;
+        Some(Wave { after_seconds: after.parse().ok()?, percent: percent.parse().ok()? })
+    };
+    let waves: Option<Vec<Wave>> = text.split(',').map(|text| wave(text.trim())).collect();
+    let waves = waves.with_context(|| format!("--waves {text}: SECONDS:PERCENT,… is needed, such as 0:1,86400:100"))?;
+    let grows = |pair: &[Wave]| pair[0].after_seconds < pair[1].after_seconds && pair[0].percent < pair[1].percent;
+    if waves.iter().any(|wave| wave.percent > 100) || !waves.windows(2).all(grows) {
+        bail!("--waves {text}: times and percentages have to grow, up to 100");
+    }
+    Ok(waves)
+}
+
 fn verb_of(text: &str) -> Result<Verb> {
     Ok(match text {
         "image" => Verb::Image,
+        "release" => Verb::Release,
         "packages" => Verb::Packages,
         "kernel" => Verb::Kernel,
         "check-config" => Verb::CheckConfig,
@@ -109,10 +188,27 @@ mod tests {
             mirror: Some("http://m".into()),
             refresh: true,
             quick: false,
+            version: None,
+            keys: None,
+            release: ReleaseOptions::default(),
         };
         assert_eq!(options, expected);
         assert_eq!(parse_words("kernel --mirror a", Some("b")).unwrap().mirror.as_deref(), Some("a"));
         assert_eq!(parse_words("kernel", Some("")).unwrap().mirror, None);
+    }
+
+    #[test]
+    fn releases() {
+        let text =
+            "release --keys k --version 1.2 --waves 0:1,60:100 --minimum-from 1.0 --expires-days 7 --channel beta";
+        let options = parse_words(text, None).unwrap();
+        let waves = [(0, 1), (60, 100)].map(|(after_seconds, percent)| Wave { after_seconds, percent });
+        assert_eq!(options.release.waves, waves);
+        assert_eq!((options.release.expires_days, options.release.channel.as_str()), (7, "beta"));
+        assert_eq!(options.release.minimum_from, Some("1".parse().unwrap()));
+        for wrong in ["--version v1", "--waves 1", "--waves 0:101", "--waves 0:5,0:6", "--waves 0:5,1:5", "--waves ,"] {
+            assert!(parse_words(&format!("release {wrong}"), None).is_err(), "{wrong}");
+        }
     }
 
     #[test]

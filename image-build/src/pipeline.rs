@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`inputs`] | everything the image is made of, from caches or freshly made |
 //! | [`assemble`] | inputs to a raw image: the part that has to be reproducible |
+//! | [`publish`] | the image as a release |
 
 mod assemble;
 mod inputs;
+mod publish;
 
 use crate::layout::Layout;
-use crate::manifest::{ENGINE, Manifest, Sizes};
+use crate::manifest::{Carried, ENGINE, Manifest, Sizes};
 use crate::options::{Options, USAGE, Verb};
 use crate::progress::step;
 use crate::tools::run as run_tool;
@@ -35,6 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let layout = Layout::new(options.output.clone())?;
     match options.verb {
         Verb::Image => image(&layout, options),
+        Verb::Release => publish::release(&layout, options),
         Verb::Packages => inputs::packages(&layout, options).map(drop),
         Verb::Kernel => inputs::kernel(&layout, options).map(drop),
         Verb::CheckConfig => check_config(&layout),
@@ -85,18 +88,23 @@ fn manifest_of(inputs: &Inputs, assembled: &Assembled, layout: &Layout, raw: &Pa
         base: kernel + initrd + base_root,
         image_zstd,
     };
-    let mut packages =
-        manifest::carried(&assembled.plan, &inputs.packages.root, &inputs.packages.index, &BOOT_PACKAGES);
-    packages.extend(inputs.kernel_source.clone());
-    packages.sort();
     Ok(Manifest {
-        version: inputs::VERSION.into(),
+        version: inputs.version.clone(),
         root_hash: assembled.verity.root_hash.clone(),
         kernel: inputs.kernel.release.clone(),
         time: inputs.time,
         sizes,
-        packages,
+        packages: packages_of(inputs, assembled),
     })
+}
+
+/// Everything foreign that the image carries, by name.
+fn packages_of(inputs: &Inputs, assembled: &Assembled) -> Vec<Carried> {
+    let mut packages =
+        manifest::carried(&assembled.plan, &inputs.packages.root, &inputs.packages.index, &BOOT_PACKAGES);
+    packages.extend(inputs.kernel_source.clone());
+    packages.sort();
+    packages
 }
 
 fn check_config(layout: &Layout) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Inputs to a raw image. Same inputs, same bytes, in whatever folder.
 
-use super::inputs::{Inputs, VERSION};
+use super::inputs::Inputs;
 use crate::boot::{cmdline, grub, initrd, uki};
 use crate::disk::partitions::{Disk, SECTOR};
 use crate::disk::write::{self, Content};
@@ -25,6 +25,8 @@ pub(crate) struct Assembled {
     pub(crate) plan: RootPlan,
     /// The root as a folder.
     pub(crate) root_folder: PathBuf,
+    /// The root as erofs.
+    pub(crate) root_image: PathBuf,
     /// Verity superblock and hash tree.
     pub(crate) hash_tree: PathBuf,
     /// Parameters of the hash tree.
@@ -49,7 +51,7 @@ pub(crate) fn assemble(inputs: &Inputs, folder: &Path, raw: &Path) -> Result<Ass
     let initrd = folder.join("initrd");
     step("initrd", || initrd::make(&inputs.tools, &inputs.binaries["init"], &initrd))?;
     step("disk", || disk(inputs, folder, &verity, &initrd, [&root_image, &hash_tree], raw))?;
-    Ok(Assembled { plan, root_folder, hash_tree, verity, initrd })
+    Ok(Assembled { plan, root_folder, root_image, hash_tree, verity, initrd })
 }
 
 fn plan(inputs: &Inputs) -> Result<RootPlan> {
@@ -62,7 +64,7 @@ fn plan(inputs: &Inputs) -> Result<RootPlan> {
 
 fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&Path; 2], raw: &Path) -> Result<()> {
     let disk = Disk::new(&verity.root_hash);
-    let command_line = cmdline::command_line(verity, VERSION);
+    let command_line = cmdline::command_line(verity, &inputs.version);
     let stub = inputs.tools.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
     let uki = uki::make(&uki::Parts {
         stub: &stub,
@@ -72,6 +74,9 @@ fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&
         os_release: &inputs.host.os_release,
         release: &inputs.kernel.release,
     })?;
+    // What a release has of it.
+    fs::write(folder.join("hull.efi"), &uki)?;
+    fs::write(folder.join("cmdline"), &command_line)?;
     let (boot_code, core) = grub::make(&inputs.tools, disk.bios.start / SECTOR, folder)?;
     let read = |path: &Path| fs::read(path).with_context(|| format!("{}", path.display()));
     let entry = format!("loader/entries/{}", entry_name(Slot::A));
@@ -83,7 +88,7 @@ fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&
         ("hull/a/hull.efi", uki),
         ("hull/a/initrd", read(initrd)?),
         ("hull/a/vmlinuz", read(&inputs.kernel.bzimage)?),
-        (&*entry, entry_text(VERSION, FIRST_GENERATION, Slot::A)?.into_bytes()),
+        (&*entry, entry_text(&inputs.version, FIRST_GENERATION, Slot::A)?.into_bytes()),
         ("loader/loader.conf", LOADER_CONF.as_bytes().to_vec()),
     ];
     let content = Content { boot_code: &boot_code, core: &core, esp: &esp, root, time: inputs.time };

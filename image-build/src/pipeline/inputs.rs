@@ -3,12 +3,14 @@
 use crate::binaries;
 use crate::erofs::Effort;
 use crate::kernel::{self, Kernel};
+use crate::keys;
 use crate::layout::Layout;
 use crate::manifest::Carried;
 use crate::options::Options;
 use crate::packages::{self, PackageSet, Tree, Unpacked, fetch, list};
 use crate::progress::step;
 use crate::root::image::Host;
+use crate::root::plan::{Entry, FILE_MODE};
 use crate::services::{self, Definition};
 use crate::tools::Tools;
 use anyhow::{Context, Result};
@@ -17,14 +19,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-/// Hull's version: the workspace's.
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Hull's version where none is given: the workspace's.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Where the image keeps whom it trusts for updates.
+const ANCHOR: &str = "usr/share/hull/update/root.json";
 /// Built in any case: `init` is also the initrd's, `service-init` is added to services by need.
 const ALWAYS_BUILT: [&str; 2] = ["init", "service-init"];
 
 /// Inputs of one image.
 #[derive(Debug)]
 pub(crate) struct Inputs {
+    /// The image's version.
+    pub(crate) version: String,
     /// Package tree and index.
     pub(crate) packages: Unpacked,
     /// The tree's paths.
@@ -50,7 +56,12 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Cheap checks first, then downloads, then compilers.
     pub(crate) fn gather(layout: &Layout, options: &Options) -> Result<Self> {
-        let (host, services) = definitions(layout)?;
+        let (mut host, services) = definitions(layout)?;
+        let version = options.version.as_ref().map_or(VERSION, |version| version.as_str()).to_owned();
+        host.os_release = os_release(&version);
+        if let Some(keys) = &options.keys {
+            host.overlay.push((ANCHOR.into(), Entry::Bytes { content: keys::anchor(keys)?, mode: FILE_MODE }));
+        }
         let packages = fetch_packages(layout, options, &host, &services)?;
         let (kernel, kernel_source) = kernel(layout, options)?;
         let mut wanted: BTreeSet<String> = ALWAYS_BUILT.map(str::to_owned).into();
@@ -65,7 +76,7 @@ impl Inputs {
         let tree = Tree::scan(&packages.root)?;
         let effort = if options.quick { Effort::Quick } else { Effort::Full };
         let tools = Tools::new(&packages.root);
-        Ok(Self { packages, tree, tools, kernel, kernel_source, binaries, host, services, time, effort })
+        Ok(Self { version, packages, tree, tools, kernel, kernel_source, binaries, host, services, time, effort })
     }
 }
 
@@ -100,14 +111,14 @@ fn definitions(layout: &Layout) -> Result<(Host, Vec<Definition>)> {
     let text = fs::read_to_string(&recipe).with_context(|| format!("{}", recipe.display()))?;
     let image: Image = toml::from_str(&text).with_context(|| format!("{}", recipe.display()))?;
     let overlay = services::overlay(&layout.host().join("rootfs"))?;
-    let host = Host { image, overlay, os_release: os_release() };
+    let host = Host { image, overlay, os_release: os_release(VERSION) };
     Ok((host, services::load(&layout.services())?))
 }
 
 /// os-release(5).
-fn os_release() -> String {
+fn os_release(version: &str) -> String {
     format!(
-        "NAME=\"Hull\"\nID=hull\nVERSION=\"{VERSION}\"\nVERSION_ID={VERSION}\nPRETTY_NAME=\"Hull {VERSION}\"\n\
+        "NAME=\"Hull\"\nID=hull\nVERSION=\"{version}\"\nVERSION_ID={version}\nPRETTY_NAME=\"Hull {version}\"\n\
          ARCHITECTURE=x86-64\n"
     )
 }

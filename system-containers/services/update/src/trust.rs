@@ -29,7 +29,7 @@ mod write;
 pub use choose::{eligible_from, next, permitted};
 pub use document::{Channel, FILES, FileEntry, Manifest, Pinned, Release, Root, SBOM, Wave};
 pub use envelope::{Envelope, Kind, Signature};
-pub use error::TrustError;
+pub use error::{Clock, Stamp, TrustError};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub(crate) use verify::check_name;
 pub use verify::{

@@ -50,7 +50,11 @@ pub(super) fn seal(target: &dyn Storage, tree: &Tree) -> Result<(), DeltaError> 
     target.write_at(tree.superblock(), data_blocks * BLOCK_BYTES).map_err(at("write", data_blocks))?;
     target.sync().map_err(at("sync the superblock at", data_blocks))?;
     target.forget().map_err(at("read back from", data_blocks))?;
-    read_back(target, data_blocks, 1, |_, block| block == tree.superblock())
+    let result = read_back(target, data_blocks, 1, |_, block| block == tree.superblock());
+    if result.is_err() {
+        clear(target, std::iter::once(data_blocks))?;
+    }
+    result
 }
 
 /// Reads `count` blocks from `first` on and asks of each whether it is right.

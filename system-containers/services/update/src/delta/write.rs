@@ -105,11 +105,13 @@ impl Writer<'_, '_> {
         let expected = missing.len();
         let mut block = vec![0; BLOCK];
         for copy in plan.copies {
-            let (storage, from) = match (copy.from, self.job.running) {
-                (Source::Running(from), Some((running, _))) => (running, from),
-                (Source::Target(from) | Source::Running(from), _) => (self.job.target, from),
+            let source = match (copy.from, self.job.running) {
+                (Source::Running(from), Some((running, _))) => Some((running, from)),
+                (Source::Running(_), None) => None,
+                (Source::Target(from), _) => Some((self.job.target, from)),
             };
-            let is_read = storage.read_at(&mut block, u64::from(from) * BLOCK_BYTES).is_ok();
+            let is_read = source
+                .is_some_and(|(storage, from)| storage.read_at(&mut block, u64::from(from) * BLOCK_BYTES).is_ok());
             if is_read && self.put(copy.to, &block)? {
                 self.progress.copied += BLOCK_BYTES;
                 self.tick();

@@ -159,19 +159,32 @@ impl fmt::Display for Clock {
     }
 }
 
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, seconds) = (self.0 / 86400, self.0 % 86400);
-        // Days to a date of the Gregorian calendar, eras of 400 years that begin on 1 March (Howard Hinnant,
-        // "chrono-Compatible Low-Level Date Algorithms").
-        let shifted = days + 719_468;
+impl Stamp {
+    /// As ISO 8601 and RFC 3339 write it: `2027-01-15T08:00:00Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let seconds = self.0 % 86400;
+        format!("{}T{:02}:{:02}:{:02}Z", self.date(), seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+
+    /// Days to a date of the Gregorian calendar, eras of 400 years that begin on 1 March (Howard Hinnant,
+    /// "chrono-Compatible Low-Level Date Algorithms").
+    fn date(self) -> String {
+        let shifted = self.0 / 86400 + 719_468;
         let (era, day) = (shifted / 146_097, shifted % 146_097);
         let year = (day - day / 1460 + day / 36524 - day / 146_096) / 365;
         let of_year = day - (365 * year + year / 4 - year / 100);
         let month = (5 * of_year + 2) / 153;
         let (of_month, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
         let year = year + era * 400 + u64::from(month <= 2);
-        write!(f, "{year:04}-{month:02}-{of_month:02} {:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60)
+        format!("{year:04}-{month:02}-{of_month:02}")
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 % 86400;
+        write!(f, "{} {:02}:{:02} UTC", self.date(), seconds / 3600, seconds / 60 % 60)
     }
 }
 
@@ -189,6 +202,7 @@ mod tests {
         ] {
             assert_eq!(Stamp(seconds).to_string(), text);
         }
+        assert_eq!(Stamp(1_704_067_199).rfc3339(), "2023-12-31T23:59:59Z");
         // A number from a document, however large, is shown.
         assert!(Stamp(u64::MAX).to_string().ends_with("UTC"));
     }
