@@ -21,6 +21,7 @@ pub mod accel;
 pub mod attempts;
 pub mod bench;
 pub mod cases;
+pub mod fault_disk;
 pub mod guest;
 pub mod machine;
 pub mod qmp;
