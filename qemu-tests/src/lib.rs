@@ -5,6 +5,7 @@
 //! | [`accel`] | KVM when it really runs a guest, else TCG |
 //! | [`attempts`] | what a service must not be able to do, tried from inside |
 //! | [`machine`] | a VM's description and its QEMU command line |
+//! | [`fault_disk`] | a disk with a volatile write cache, served by NBD, and its content after a power cut |
 //! | [`guest`] | a running VM: serial console, ssh, QMP, end |
 //! | [`serial`] | serial ports: what they showed, shells on them |
 //! | [`qmp`] | the QEMU machine protocol, as much as is needed |

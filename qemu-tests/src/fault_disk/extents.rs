@@ -126,6 +126,7 @@ impl Extents {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers of these tests are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

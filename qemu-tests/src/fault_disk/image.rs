@@ -30,7 +30,7 @@ impl Image {
         let file = File::open(base).with_context(|| format!("base image {}", base.display()))?;
         let length = file.metadata()?.len();
         ensure!(size >= length, "a disk of {size} bytes on a base of {length}: {}", base.display());
-        ensure!(size.is_multiple_of(SECTOR), "a disk of {size} bytes is not made of sectors");
+        ensure!(size % SECTOR == 0, "a disk of {size} bytes is not made of sectors");
         let mut extents = Extents::default();
         extents.put(0..length, Source::File(Arc::new(file), 0));
         Ok(Self { size, extents })

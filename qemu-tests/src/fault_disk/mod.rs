@@ -24,6 +24,7 @@ mod server;
 pub mod trace;
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers of these tests are small")]
 mod tests;
 
 pub use image::Image;

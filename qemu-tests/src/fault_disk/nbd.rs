@@ -208,7 +208,7 @@ impl Request {
 fn bounds(kind: u16, offset: u64, length: u32, size: u64) -> Result<Range<u64>, Errno> {
     let outside = if kind == READ { Errno::Invalid } else { Errno::NoSpace };
     let end = offset.checked_add(length.into()).filter(|end| *end <= size).ok_or(outside)?;
-    let whole = offset.is_multiple_of(SECTOR) && end.is_multiple_of(SECTOR) && end > offset;
+    let whole = offset % SECTOR == 0 && end % SECTOR == 0 && end > offset;
     if whole && (kind != READ || length <= PAYLOAD_LIMIT) { Ok(offset..end) } else { Err(Errno::Invalid) }
 }
 

@@ -165,6 +165,26 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_cache_that_loses_all_leaves_the_flushed_and_one_that_loses_nothing_the_newest(
+        steps in prop::collection::vec(step(), 0..40), at in any::<prop::sample::Index>(), seed: u64,
+    ) {
+        let (bed, base) = bed();
+        let (trace, models) = record(&bed, &steps);
+        let at = at.index(models.len());
+        for (keep, grain) in [(0, Grain::Sector), (0, Grain::Request), (1000, Grain::Sector), (1000, Grain::Request)] {
+            let temper = Temper { keep, torn: 0, grain };
+            let content = bytes(&base.after(&trace, &tempered(&trace.records, at, seed, temper)).unwrap());
+            for (sector, versions) in models[at].iter().enumerate() {
+                let may = candidates(versions);
+                let want = if keep == 0 { may.first() } else { may.last() };
+                prop_assert!(content[sector * 512..][..512] == want.unwrap().byte, "sector {} keep {}", sector, keep);
+            }
+        }
+    }
+}
+
 #[test]
 fn seeds_reach_every_outcome() {
     let (bed, base) = bed();
