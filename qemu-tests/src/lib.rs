@@ -7,6 +7,7 @@
 //! | [`machine`] | a VM's description and its QEMU command line |
 //! | [`fault_disk`] | a disk with a volatile write cache, served by NBD, and its content after a power cut |
 //! | [`guest`] | a running VM: serial console, ssh, QMP, end |
+//! | [`power`] | cut points, what a cut disk must hold, the table of outcomes |
 //! | [`serial`] | serial ports: what they showed, shells on them |
 //! | [`qmp`] | the QEMU machine protocol, as much as is needed |
 //! | [`seed`] | NoCloud volumes |
@@ -25,6 +26,7 @@ pub mod cases;
 pub mod fault_disk;
 pub mod guest;
 pub mod machine;
+pub mod power;
 pub mod qmp;
 pub mod report;
 pub mod seed;

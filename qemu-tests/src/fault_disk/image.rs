@@ -132,27 +132,40 @@ impl Image {
     pub fn export(&self, range: Range<u64>, path: &Path) -> Result<()> {
         let file = File::create(path).with_context(|| format!("{}", path.display()))?;
         file.set_len(range.end - range.start)?;
-        for piece in self.extents.pieces(range.clone()) {
-            let to = piece.range.start - range.start;
+        self.fill(range.clone(), &file, range.start).with_context(|| format!("bytes {range:?} to {}", path.display()))
+    }
+
+    /// Writes a sparse file as long as the disk, of which only `parts` are there.
+    pub fn excerpt(&self, parts: &[Range<u64>], path: &Path) -> Result<()> {
+        let file = File::create(path).with_context(|| format!("{}", path.display()))?;
+        file.set_len(self.size)?;
+        for part in parts {
+            self.fill(part.clone(), &file, 0).with_context(|| format!("bytes {part:?} to {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Copies a range to a file that begins with byte `origin` of the disk.
+    fn fill(&self, range: Range<u64>, file: &File, origin: u64) -> io::Result<()> {
+        for piece in self.extents.pieces(range) {
+            let to = piece.range.start - origin;
             let length = piece.range.end - piece.range.start;
-            let copied = match &piece.source {
-                None => Ok(()),
-                Some(source @ Source::Bytes(..)) => copy(source, &file, to, length),
-                Some(Source::File(from, at)) => data(from, *at..at + length).and_then(|parts| {
-                    parts.into_iter().try_for_each(|part| {
-                        let source = Source::File(Arc::clone(from), part.start);
-                        copy(&source, &file, to + part.start - at, part.end - part.start)
-                    })
-                }),
-            };
-            copied.with_context(|| format!("bytes {:?} to {}", piece.range, path.display()))?;
+            match piece.source {
+                None => {}
+                Some(Source::File(from, at)) => {
+                    for part in data(&from, at..at + length)? {
+                        let source = Source::File(Arc::clone(&from), part.start);
+                        copy(source, file, to + part.start - at, part.end - part.start)?;
+                    }
+                }
+                Some(source) => copy(source, file, to, length)?,
+            }
         }
         Ok(())
     }
 }
 
-fn copy(from: &Source, file: &File, mut to: u64, length: u64) -> io::Result<()> {
-    let mut source = from.clone();
+fn copy(mut source: Source, file: &File, mut to: u64, length: u64) -> io::Result<()> {
     let mut rest = length;
     let mut buffer = Vec::new();
     while rest > 0 {
