@@ -1,7 +1,7 @@
 //! A running VM: its serial ports, commands over ssh, the monitor, and its end.
 
 use crate::accel::Accel;
-use crate::machine::{Firmware, Machine, Network, OVMF_VARIABLES};
+use crate::machine::{Disk, Firmware, Machine, Network, OVMF_VARIABLES};
 use crate::qmp;
 use crate::seed::{Seed, run};
 use crate::serial::{self, Port, Serial};
@@ -32,6 +32,8 @@ pub struct Boot {
     pub kernel_options: String,
     /// Size of the disk in bytes; `None` leaves the image's.
     pub disk_size: Option<u64>,
+    /// NBD socket of the system disk, in place of a copy of the image; `disk_size` is then the server's affair.
+    pub served: Option<PathBuf>,
     /// Size in bytes of a second, blank disk: [`DATA_DISK`].
     pub data_size: Option<u64>,
 }
@@ -48,6 +50,7 @@ impl Default for Boot {
             taps: None,
             kernel_options: String::new(),
             disk_size: Some(8 << 30),
+            served: None,
             data_size: None,
         }
     }
@@ -102,14 +105,10 @@ impl Guest {
             std::fs::remove_dir_all(&directory)?;
         }
         std::fs::create_dir_all(&directory)?;
-        let disk = directory.join("disk.qcow2");
-        let image = site.image.canonicalize().with_context(|| format!("image {}", site.image.display()))?;
-        let mut create = Command::new("qemu-img");
-        create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image).arg(&disk);
-        if let Some(size) = boot.disk_size {
-            create.arg(size.to_string());
-        }
-        run(&mut create)?;
+        let disk = match &boot.served {
+            Some(socket) => Disk::Nbd(socket.clone()),
+            None => Disk::File(copy_on_write(site, &directory, boot.disk_size)?),
+        };
         let data = boot.data_size.map(|size| (directory.join("data.qcow2"), size));
         if let Some((data, size)) = &data {
             let mut create = Command::new("qemu-img");
@@ -148,9 +147,14 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Path of the VM's system disk.
+    /// Path of the VM's system disk, or of the socket it is served at.
     pub fn disk(&self) -> &Path {
-        &self.machine.disk
+        self.machine.disk.path()
+    }
+
+    /// Exchanges the system disk for the next start by one that is served at an NBD socket.
+    pub fn set_served(&mut self, socket: &Path) {
+        self.machine.disk = Disk::Nbd(socket.into());
     }
 
     /// Exchanges the user data for the next start.
@@ -361,6 +365,19 @@ impl Drop for Guest {
     fn drop(&mut self) {
         self.cut_power();
     }
+}
+
+/// A disk over the image under test, which stays as it is.
+fn copy_on_write(site: &Site, directory: &Path, size: Option<u64>) -> Result<PathBuf> {
+    let disk = directory.join("disk.qcow2");
+    let image = site.image.canonicalize().with_context(|| format!("image {}", site.image.display()))?;
+    let mut create = Command::new("qemu-img");
+    create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image).arg(&disk);
+    if let Some(size) = size {
+        create.arg(size.to_string());
+    }
+    run(&mut create)?;
+    Ok(disk)
 }
 
 /// A port nobody listens on now.

@@ -5,7 +5,9 @@
 //! | [`accel`] | KVM when it really runs a guest, else TCG |
 //! | [`attempts`] | what a service must not be able to do, tried from inside |
 //! | [`machine`] | a VM's description and its QEMU command line |
+//! | [`fault_disk`] | a disk with a volatile write cache, served by NBD, and its content after a power cut |
 //! | [`guest`] | a running VM: serial console, ssh, QMP, end |
+//! | [`power`] | cut points, what a cut disk must hold, the table of outcomes |
 //! | [`serial`] | serial ports: what they showed, shells on them |
 //! | [`qmp`] | the QEMU machine protocol, as much as is needed |
 //! | [`seed`] | NoCloud volumes |
@@ -21,8 +23,10 @@ pub mod accel;
 pub mod attempts;
 pub mod bench;
 pub mod cases;
+pub mod fault_disk;
 pub mod guest;
 pub mod machine;
+pub mod power;
 pub mod qmp;
 pub mod report;
 pub mod seed;

@@ -24,6 +24,36 @@ pub enum Network {
     Open,
 }
 
+/// Where the system disk is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disk {
+    /// A file; format by its name (`.raw` or qcow2).
+    File(PathBuf),
+    /// The unix socket of an NBD server, such as [`crate::fault_disk::FaultDisk`].
+    Nbd(PathBuf),
+}
+
+impl Disk {
+    /// File or socket.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Nbd(path) => path,
+        }
+    }
+
+    /// Options of `-drive`. To the NBD server every flush of the guest must come through, and none of QEMU's own: the guest
+    /// sees a volatile write cache (writeback), and flushes are not dropped (what `cache=unsafe` would do).
+    fn drive(&self) -> String {
+        match self {
+            Self::File(file) => format!("file={},format={}", file.display(), format_of(file)),
+            Self::Nbd(socket) => format!(
+                "file.driver=nbd,file.server.type=unix,file.server.path={},format=raw,cache.writeback=on,cache.no-flush=off",
+                socket.display()
+            ),
+        }
+    }
+}
+
 /// Everything that makes a VM.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -33,8 +63,8 @@ pub struct Machine {
     pub firmware: Firmware,
     /// MiB.
     pub memory: u32,
-    /// System disk; format by file name (`.raw` or qcow2).
-    pub disk: PathBuf,
+    /// System disk.
+    pub disk: Disk,
     /// A blank disk of the owner's, found by its serial number [`DATA_SERIAL`]; qcow2.
     pub data: Option<PathBuf>,
     /// NoCloud volume; `.iso` is attached as a CD-ROM.
@@ -71,10 +101,7 @@ impl Machine {
             add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}")]);
             add(&["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.variables.display())]);
         }
-        add(&[
-            "-drive",
-            &format!("if=none,id=system,file={},format={},discard=unmap", self.disk.display(), format_of(&self.disk)),
-        ]);
+        add(&["-drive", &format!("if=none,id=system,{},discard=unmap", self.disk.drive())]);
         add(&["-device", "virtio-blk-pci,drive=system,bootindex=1"]);
         if let Some(seed) = &self.seed {
             let cdrom = seed.extension().is_some_and(|extension| extension == "iso");
@@ -140,7 +167,7 @@ mod tests {
             accel: Accel::Tcg,
             firmware: Firmware::Bios,
             memory: 512,
-            disk: "d.qcow2".into(),
+            disk: Disk::File("d.qcow2".into()),
             data: Some("data.qcow2".into()),
             seed: Some("s.iso".into()),
             network,
@@ -160,6 +187,21 @@ mod tests {
         ));
         assert!(args.contains("kernel-cmdline-extra=a=b,,c") && args.contains("ide-cd"));
         assert!(args.contains("file=data.qcow2,format=qcow2") && args.contains("drive=data,serial=hulldata"));
+    }
+
+    #[test]
+    fn system_disk_is_a_file_or_served() {
+        for (disk, want) in [
+            (Disk::File("d.qcow2".into()), "if=none,id=system,file=d.qcow2,format=qcow2,discard=unmap"),
+            (Disk::File("d.raw".into()), "if=none,id=system,file=d.raw,format=raw,discard=unmap"),
+            (
+                Disk::Nbd("n.sock".into()),
+                "if=none,id=system,file.driver=nbd,file.server.type=unix,file.server.path=n.sock,format=raw,cache.writeback=on,cache.no-flush=off,discard=unmap",
+            ),
+        ] {
+            let args = Machine { disk, ..machine(Network::None) }.args();
+            assert!(args.iter().any(|arg| arg == want), "{args:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use hull_qemu_tests::accel;
-use hull_qemu_tests::machine::{Firmware, Machine, Network, OVMF_VARIABLES};
+use hull_qemu_tests::machine::{Disk, Firmware, Machine, Network, OVMF_VARIABLES};
 use hull_qemu_tests::seed::{Seed, run};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -104,7 +104,7 @@ fn boot(options: &Options) -> Result<ExitCode> {
         accel,
         firmware: options.firmware,
         memory: options.memory,
-        disk,
+        disk: Disk::File(disk),
         data: None,
         seed,
         network: options.network,
