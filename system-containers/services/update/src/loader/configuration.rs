@@ -6,9 +6,22 @@
 
 use super::TextError;
 
-/// Modules `grub.cfg` uses beside those that read disk and file system.
-pub const GRUB_MODULES: [&str; 12] =
-    ["normal", "linux", "loadenv", "smbios", "regexp", "test", "true", "echo", "serial", "terminal", "sleep", "reboot"];
+/// Modules `grub.cfg` uses beside those that read disk and file system; `configfile` has the command `source`.
+pub const GRUB_MODULES: [&str; 13] = [
+    "normal",
+    "configfile",
+    "linux",
+    "loadenv",
+    "smbios",
+    "regexp",
+    "test",
+    "true",
+    "echo",
+    "serial",
+    "terminal",
+    "sleep",
+    "reboot",
+];
 
 /// What would end or expand the text of `boot.cfg`: quotes, variables, escapes; and patterns, for the module `regexp`
 /// brings file names in their place.

@@ -39,6 +39,8 @@ pub(super) struct Entry {
     pub(super) counter: Option<Counter>,
     /// Its place in the order.
     pub(super) generation: u64,
+    /// The text names the image: systemd-boot passes over a damaged one.
+    pub(super) boots: bool,
 }
 
 impl Entry {
@@ -47,14 +49,17 @@ impl Entry {
         let (slot, counter) = parse_name(name)?;
         let version = text.lines().find_map(|line| line.strip_prefix("version "));
         let generation = version.and_then(|number| number.trim().parse().ok()).unwrap_or(0);
-        Some(Self { name: name.to_owned(), slot, counter, generation })
+        let image = format!("efi /hull/{slot}/hull.efi");
+        let boots = text.lines().any(|line| line == image);
+        Some(Self { name: name.to_owned(), slot, counter, generation, boots })
     }
 
-    /// systemd-boot's order, the first one boots: `boot_entry_compare` with one sort key, without machine identity.
+    /// systemd-boot's order, the first one boots: `boot_entry_compare` with one sort key, without machine identity. Damaged
+    /// ones are behind all.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         let used_up = |entry: &Self| entry.counter.is_some_and(|counter| counter.left == 0);
-        used_up(self)
-            .cmp(&used_up(other))
+        (!self.boots, used_up(self))
+            .cmp(&(!other.boots, used_up(other)))
             .then(other.generation.cmp(&self.generation))
             .then(other.slot.cmp(&self.slot))
             .then(self.counter.is_some().cmp(&other.counter.is_some()))
@@ -126,6 +131,9 @@ mod tests {
         let text = entry_text("1.2.0", 7, Slot::B).unwrap();
         assert_eq!(text, "title Hull 1.2.0\nversion 7\nsort-key hull\nefi /hull/b/hull.efi\n");
         assert_eq!(Entry::parse("hull-b+2.conf", &text).unwrap().generation, 7);
+        assert!(Entry::parse("hull-b+2.conf", &text).unwrap().boots);
+        assert!(!Entry::parse("hull-a+2.conf", &text).unwrap().boots);
+        assert!(!Entry::parse("hull-b+2.conf", &text[..20]).unwrap().boots);
         assert!(entry_text("1\nefi /x", 1, Slot::A).is_err());
     }
 }

@@ -210,7 +210,8 @@ pub trait BootControl: fmt::Debug + Send + Sync {
         self.apply(Change::Prefer { slot })
     }
 
-    /// What the loader knew is lost: makes `good`, whose files are there, the good slot; the other one is the last resort.
+    /// What the loader knew is lost: makes `good`, whose files are there, the good slot. What it does not know of the other
+    /// one makes that the last resort.
     fn restore(&self, good: Slot, version: &str) -> Result<(), LoaderError> {
         self.apply(Change::Restore { good, version })
     }

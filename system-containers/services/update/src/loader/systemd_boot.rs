@@ -70,7 +70,7 @@ fn path(name: &str) -> PathBuf {
 
 impl View {
     fn selection(&self) -> Selection {
-        let state = |slot| match self.entries.iter().find(|entry| entry.slot == slot) {
+        let state = |slot| match self.of(slot).find(|entry| entry.boots) {
             _ if !self.images.contains(&slot) => SlotState::Empty,
             None => SlotState::Empty,
             Some(Entry { counter: None, .. }) => SlotState::Good,
@@ -79,7 +79,8 @@ impl View {
                 SlotState::Trial(u8::try_from(*left).unwrap_or(u8::MAX))
             }
         };
-        let next = self.entries.iter().map(|entry| entry.slot).find(|slot| self.images.contains(slot));
+        let next = self.entries.iter().find(|entry| entry.boots && self.images.contains(&entry.slot));
+        let next = next.map(|entry| entry.slot);
         Selection { a: state(Slot::A), b: state(Slot::B), next }
     }
 
@@ -91,7 +92,7 @@ impl View {
     fn count(&self, slot: Slot, counter: impl FnOnce(&Entry) -> Option<Counter>) -> Vec<Step<'static>> {
         let Some(first) = self.of(slot).next() else { return Vec::new() };
         let target = entry::name(slot, counter(first));
-        let kept = self.of(slot).find(|entry| entry.name == target).unwrap_or(first);
+        let kept = self.of(slot).find(|entry| entry.boots && entry.name == target).unwrap_or(first);
         let others = self.of(slot).filter(|entry| entry.name != kept.name);
         let mut steps: Vec<_> = others.map(|entry| Step::Remove(path(&entry.name))).collect();
         if kept.name != target {
@@ -161,9 +162,9 @@ impl BootControl for SystemdBoot {
                 steps.extend(view.bad(slot.other()));
                 steps
             }
-            Change::Restore { good, version } => match view.of(good).next() {
-                Some(_) => view.good(good),
-                None => view.create(good, version, None)?,
+            Change::Restore { good, version } => match view.of(good).find(|entry| entry.boots) {
+                Some(_) if view.images.contains(&good) => view.good(good),
+                _ => view.create(good, version, None)?,
             },
         })
     }
