@@ -41,8 +41,9 @@ impl Disk {
         }
     }
 
-    /// Options of `-drive`. To the NBD server every flush of the guest must come through, and none of QEMU's own: the guest
-    /// sees a volatile write cache (writeback), and flushes are not dropped (what `cache=unsafe` would do).
+    /// Options of `-drive`. The NBD server must see the guest's flushes: the guest is shown a volatile write cache
+    /// (writeback) and flushes are not dropped, as `cache=unsafe` would. QEMU flushes of itself only when it stops or ends
+    /// in an orderly manner; when it is killed it does not.
     fn drive(&self) -> String {
         match self {
             Self::File(file) => format!("file={},format={}", file.display(), format_of(file)),
