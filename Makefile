@@ -10,6 +10,10 @@ MIRROR =
 QUICK =
 SECONDS = 60
 SCENARIOS =
+KEY = build/keys
+VERSION =
+RELEASE = build/release
+RELEASE_OPTIONS =
 
 IMAGE = build/hull-x86_64.raw
 BUILDER = MIRROR='$(MIRROR)' cargo run --quiet --release --package hull-image-build --
@@ -19,6 +23,7 @@ help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: USER_DATA=file FIRMWARE=uefi|bios MEMORY=MiB PORTS=host:guest,… NETWORK=isolated|open FRESH=1 (run),'
 	@echo '           QUICK=1 (image: compress less), MIRROR=… (packages), SCENARIOS="…" (vm-tests),'
+	@echo '           KEY=folder of keys (image, release), VERSION=… RELEASE=folder RELEASE_OPTIONS="…" (release),'
 	@echo '           SECONDS=60 a target (fuzz)'
 
 run: setup image ## boot the image in QEMU on USER_DATA, console on this terminal
@@ -26,7 +31,11 @@ run: setup image ## boot the image in QEMU on USER_DATA, console on this termina
 	    --network $(NETWORK) --ports '$(PORTS)' $(if $(FRESH),--fresh)
 
 image: setup ## build/hull-x86_64.raw, .qcow2 and image.json
-	$(BUILDER) image $(if $(QUICK),--quick)
+	$(BUILDER) image --keys '$(KEY)' $(if $(QUICK),--quick)
+
+release: setup ## VERSION as a signed release below build/release/, for any web server; hosts with KEY in their image take it
+	$(BUILDER) release --keys '$(KEY)' --version '$(VERSION)' --release-dir '$(RELEASE)' $(if $(QUICK),--quick) \
+	    $(RELEASE_OPTIONS)
 
 test: setup ## everything: host, root, image and VM tests
 	@.ci/test
@@ -56,7 +65,8 @@ setup: ## install what is missing on this machine, saying what and why
 update-packages: setup ## take newer Debian packages into the next image
 	$(BUILDER) packages --refresh
 
-clean: ## remove build/ and target/; downloads and kernels stay in the cache
-	rm -rf build target
+clean: ## remove build/ but its keys, and target/; downloads and kernels stay in the cache
+	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
+	rm -rf target
 
-.PHONY: help run image test vm-tests fuzz bench bench-runtime check setup update-packages clean
+.PHONY: help run image release test vm-tests fuzz bench bench-runtime check setup update-packages clean

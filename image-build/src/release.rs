@@ -11,7 +11,8 @@ use crate::keys::Signing;
 use anyhow::{Context, Result, bail, ensure};
 use hull_update::digest::Digest;
 use hull_update::trust::{
-    FileEntry, Manifest, Pinned, Release, Wave, channel_path, manifest_path, read_channel, root_path, write_channel,
+    FileEntry, Manifest, Pinned, Release, Wave, channel_path, check_name, manifest_path, read_channel, root_path,
+    write_channel,
 };
 use hull_update::verity::Geometry;
 use hull_update::version::Version;
@@ -51,6 +52,7 @@ impl Publication<'_> {
 
     /// Whether the version is still free: what hosts may have fetched does not change.
     pub(crate) fn check(&self) -> Result<()> {
+        check_name(self.channel)?;
         let channel = read_channel(self.folder, self.channel).with_context(|| channel_path(self.channel))?;
         ensure!(
             channel.release(&self.version).is_none() && !self.place().exists(),
@@ -80,7 +82,6 @@ pub(crate) fn publish(publication: &Publication<'_>, keys: &Signing) -> Result<R
     let manifest = Manifest::new(publication.version.clone(), root, files);
     let bytes = serde_json::to_vec_pretty(&manifest)?;
     fs::write(scratch.join("manifest.json"), &bytes)?;
-    fs::rename(&scratch, &place).with_context(|| format!("{}", place.display()))?;
 
     let release = Release {
         version: publication.version.clone(),
@@ -92,6 +93,7 @@ pub(crate) fn publish(publication: &Publication<'_>, keys: &Signing) -> Result<R
     };
     // What hosts would refuse is not published.
     hull_update::trust::manifest(&release, &bytes).with_context(|| manifest_path(&release.version))?;
+    fs::rename(&scratch, &place).with_context(|| format!("{}", place.display()))?;
     let mut channel = read_channel(publication.folder, publication.channel)?;
     channel.version += 1;
     channel.signed = publication.signed;
@@ -176,6 +178,8 @@ mod tests {
         publication.files.retain(|(name, _)| *name != "hull.efi");
         let error = publish(&publication, &keys).unwrap_err();
         assert!(format!("{error:#}").contains("no file hull.efi"), "{error:#}");
-        assert!(!out.path().join("channels").exists());
+        assert!(!out.path().join("channels").exists() && !out.path().join("releases/1.0.0").exists());
+        publication.channel = "../stable";
+        assert!(publication.check().is_err());
     }
 }

@@ -31,9 +31,8 @@ pub use document::{Channel, FILES, FileEntry, Manifest, Pinned, Release, Root, S
 pub use envelope::{Envelope, Kind, Signature};
 pub use error::{Clock, Stamp, TrustError};
 pub use key::{KeyError, PublicKey, SigningKey};
-pub(crate) use verify::check_name;
 pub use verify::{
-    MAX_CHANNEL, MAX_MANIFEST, MAX_ROOT, Seen, Time, anchor, channel, check_root, manifest, next_root, time,
+    MAX_CHANNEL, MAX_MANIFEST, MAX_ROOT, Seen, Time, anchor, channel, check_name, check_root, manifest, next_root, time,
 };
 pub use write::{channel_path, manifest_path, read_channel, root_path, sign, write_channel, write_root};
 

@@ -21,9 +21,11 @@ const MAX_LENGTH: usize = 64;
 /// A version.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Version {
-    text: String,
-    /// Without zeros at the end.
+pub struct Version(Box<str>);
+
+/// What is compared: numbers without zeros at the end, and the suffix.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Parts {
     numbers: Vec<u64>,
     suffix: Option<Vec<Part>>,
 }
@@ -44,18 +46,27 @@ impl FromStr for Version {
     type Err = NoVersion;
 
     fn from_str(text: &str) -> Result<Self, NoVersion> {
-        let fault = || NoVersion(text.chars().take(MAX_LENGTH).collect());
-        if text.len() > MAX_LENGTH {
-            return Err(fault());
+        match parts(text) {
+            Some(_) => Ok(Self(text.into())),
+            None => Err(NoVersion(text.chars().take(MAX_LENGTH).collect())),
         }
-        let (numbers, suffix) = text.split_once('-').map_or((text, None), |(numbers, rest)| (numbers, Some(rest)));
-        let mut numbers: Vec<u64> = numbers.split('.').map(number).collect::<Option<_>>().ok_or_else(fault)?;
-        while numbers.last() == Some(&0) {
-            numbers.pop();
-        }
-        let suffix = suffix.map(|suffix| suffix.split('.').map(part).collect::<Option<_>>().ok_or_else(fault));
-        Ok(Self { text: text.to_owned(), numbers, suffix: suffix.transpose()? })
     }
+}
+
+fn parts(text: &str) -> Option<Parts> {
+    if text.len() > MAX_LENGTH {
+        return None;
+    }
+    let (numbers, suffix) = text.split_once('-').map_or((text, None), |(numbers, rest)| (numbers, Some(rest)));
+    let mut numbers: Vec<u64> = numbers.split('.').map(number).collect::<Option<_>>()?;
+    while numbers.last() == Some(&0) {
+        numbers.pop();
+    }
+    let suffix = match suffix {
+        Some(suffix) => Some(suffix.split('.').map(part).collect::<Option<_>>()?),
+        None => None,
+    };
+    Some(Parts { numbers, suffix })
 }
 
 /// Digits without a sign; a leading zero would let one number be written twice.
@@ -78,11 +89,18 @@ impl Version {
     /// As written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 
-impl Ord for Version {
+impl Version {
+    fn parts(&self) -> Parts {
+        // Every version was parsed once.
+        parts(&self.0).unwrap_or(Parts { numbers: Vec::new(), suffix: None })
+    }
+}
+
+impl Ord for Parts {
     fn cmp(&self, other: &Self) -> Ordering {
         self.numbers.cmp(&other.numbers).then_with(|| match (&self.suffix, &other.suffix) {
             (None, None) => Ordering::Equal,
@@ -90,6 +108,18 @@ impl Ord for Version {
             (Some(_), None) => Ordering::Less,
             (Some(this), Some(other)) => this.cmp(other),
         })
+    }
+}
+
+impl PartialOrd for Parts {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
     }
 }
 
@@ -109,7 +139,7 @@ impl Eq for Version {}
 
 impl Hash for Version {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.numbers, &self.suffix).hash(state);
+        self.parts().hash(state);
     }
 }
 
@@ -123,19 +153,19 @@ impl TryFrom<String> for Version {
 
 impl From<Version> for String {
     fn from(version: Version) -> Self {
-        version.text
+        version.0.into()
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 

@@ -209,7 +209,7 @@ fn malformed(file: &str, what: String) -> TrustError {
 }
 
 /// Whether a channel's name can be asked for.
-pub(crate) fn check_name(name: &str) -> Result<(), TrustError> {
+pub fn check_name(name: &str) -> Result<(), TrustError> {
     if is_name(name) {
         Ok(())
     } else {
