@@ -143,6 +143,7 @@ fn write_report(options: &Options, handover: Option<&Handover>, state: &State, m
         slot: handover.map_or("", |facts| &facts.slot),
         trial: handover.is_some_and(|facts| facts.trial),
         root_hash: options.verity.as_ref().map_or("", |verity| &verity.root_hash),
+        data_blocks: options.verity.as_ref().map_or(0, |verity| verity.data_blocks),
         root_device: handover.map_or("", |facts| &facts.device),
         system_disk: &handover.map_or(String::new(), |facts| format!("/dev/{}", facts.disk)),
         partitions: &handover.map(|facts| disk::Disk(facts.disk.clone()).named()).unwrap_or_default(),

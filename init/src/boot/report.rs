@@ -22,6 +22,8 @@ pub(crate) struct Report<'a> {
     pub(crate) trial: bool,
     /// Hex; empty when the root is not verified.
     pub(crate) root_hash: &'a str,
+    /// Length of the verified root in 4096-byte blocks.
+    pub(crate) data_blocks: u64,
     /// Partition of the slot.
     pub(crate) root_device: &'a str,
     /// Disk that holds it.
@@ -75,6 +77,7 @@ mod tests {
             slot: "a",
             trial: true,
             root_hash: "00ff",
+            data_blocks: 7,
             root_device: "/dev/vda3",
             system_disk: "/dev/vda",
             partitions: &[("esp".to_owned(), "/dev/vda2".to_owned())].into(),
@@ -85,7 +88,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&report).expect("json"),
             serde_json::json!({
-                "version": "0.1.0", "slot": "a", "trial": true, "root_hash": "00ff", "root_device": "/dev/vda3", "system_disk": "/dev/vda",
+                "version": "0.1.0", "slot": "a", "trial": true, "root_hash": "00ff", "data_blocks": 7, "root_device": "/dev/vda3", "system_disk": "/dev/vda",
                 "partitions": {"esp": "/dev/vda2"},
                 "state": {"kind": "tmpfs", "device": null, "first_boot": false, "grown_bytes": 0, "reason": "hull.state=none"},
                 "messages": [{"severity": "warning", "text": "x"}],

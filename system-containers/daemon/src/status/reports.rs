@@ -19,6 +19,8 @@ pub struct BootReport {
     pub trial: bool,
     /// Root hash of the verified root, hexadecimal; empty when it is not verified.
     pub root_hash: String,
+    /// Length of the verified root in 4096-byte blocks.
+    pub data_blocks: u64,
     /// Node of the system disk.
     pub system_disk: Option<String>,
     /// Nodes of its partitions by their names in the partition table.

@@ -62,6 +62,7 @@ fn machine(system: &System) -> Result<Machine, String> {
         slot,
         version: report.version.clone(),
         root_hash: report.root_hash.clone(),
+        data_blocks: report.data_blocks,
         running: partition(system, slot.partition())?,
         other: partition(system, slot.other().partition())?,
     })

@@ -76,6 +76,8 @@ pub struct Machine {
     pub version: String,
     /// Its root hash, hexadecimal.
     pub root_hash: String,
+    /// Length of its root in 4096-byte blocks.
+    pub data_blocks: u64,
     /// Device of the running slot.
     pub running: PathBuf,
     /// Device of the other slot.

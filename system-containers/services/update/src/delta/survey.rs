@@ -2,16 +2,20 @@
 
 use super::plan::{Plan, Source, plan};
 use super::storage::Storage;
+use crate::digest::Digest;
 use crate::verity::{BLOCK, BLOCK_BYTES, MAGIC, Tree, hash_block};
 use std::io;
 
 /// Blocks read at a time.
 const CHUNK: u64 = 256;
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// What was found. For an image of 1 GiB 4 MiB: numbers instead of digests, which are in the tree.
 #[derive(Debug)]
 pub(super) struct Survey<'a> {
     tree: &'a Tree,
+    /// Digest of a block of zeros: what a fresh slot is full of is not hashed over and over.
+    zeros: Digest,
     /// Blocks of the image in the order of their digests.
     order: Vec<u32>,
     /// Where bytes lie that are wanted; by place in `order`, at the first of equal ones.
@@ -28,8 +32,9 @@ impl<'a> Survey<'a> {
         let count = tree.blocks();
         let mut order: Vec<u32> = (0..).take(count).collect();
         order.sort_unstable_by_key(|block| *tree.hash(index(*block)));
+        let zeros = hash_block(&tree.geometry().salt, &ZEROS);
         let mut survey =
-            Self { tree, order, sources: vec![None; count], in_place: vec![false; count], stale: Vec::new() };
+            Self { tree, zeros, order, sources: vec![None; count], in_place: vec![false; count], stale: Vec::new() };
         each_block(target, count as u64, &mut |number, block| survey.see_target(number, block));
         if let Some((running, blocks)) = running {
             each_block(running, blocks, &mut |number, block| survey.see_running(number, block));
@@ -42,7 +47,7 @@ impl<'a> Survey<'a> {
     }
 
     fn see_target(&mut self, number: u32, block: &[u8]) {
-        let hash = hash_block(&self.tree.geometry().salt, block).0;
+        let hash = self.hash(block);
         if hash == *self.tree.hash(index(number)) {
             self.in_place[index(number)] = true;
             if let Some(place) = self.place(&hash) {
@@ -54,10 +59,14 @@ impl<'a> Survey<'a> {
     }
 
     fn see_running(&mut self, number: u32, block: &[u8]) {
-        let hash = hash_block(&self.tree.geometry().salt, block).0;
+        let hash = self.hash(block);
         if let Some(place) = self.place(&hash) {
             self.sources[place] = Some(Source::Running(number));
         }
+    }
+
+    fn hash(&self, block: &[u8]) -> [u8; 32] {
+        if *block == ZEROS { self.zeros.0 } else { hash_block(&self.tree.geometry().salt, block).0 }
     }
 
     /// First place in `order` of a wanted digest.

@@ -93,9 +93,7 @@ impl Worker<'_> {
         };
         let running = open(&self.machine.running, false)?;
         let target = open(&self.machine.other, true)?;
-        let running_blocks = std::io::Seek::seek(&mut &running, std::io::SeekFrom::End(0))? / BLOCK_BYTES;
-        let blocks = self.running_blocks().unwrap_or(running_blocks);
-        let job = Job { running: Some((&running, blocks)), stale, ..Job::new(&tree, &target) };
+        let job = Job { running: Some((&running, self.machine.data_blocks)), stale, ..Job::new(&tree, &target) };
         (self.tell)("looking for what is here already".into());
         let (told, file) = (Cell::new(101), path(manifest, "root.erofs"));
         let mut report = |progress: Progress| {
@@ -114,12 +112,6 @@ impl Worker<'_> {
         };
         let progress = delta::write(&job, &|range| client.fetch_part(&file, range), &mut report)?;
         Ok(Progress { fetched: progress.fetched + tree_entry.size, ..progress })
-    }
-
-    /// Length of the running image by its superblock: the rest of the slot is what an image before it left.
-    fn running_blocks(&self) -> Option<u64> {
-        let image = self.record.image(self.machine.slot)?;
-        (image.root_hash == self.machine.root_hash).then(|| image.data_blocks)
     }
 
     /// Returns the bytes fetched.
