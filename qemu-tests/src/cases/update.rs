@@ -80,9 +80,11 @@ fn apply(guest: &mut Guest) -> Result<()> {
 }
 
 fn rollback(guest: &mut Guest) -> Result<()> {
-    drop(guest.root("hull update rollback"));
-    guest.close_ssh();
     let seen = guest.console()?.matches("boot complete").count();
+    let text = guest.root("hull update rollback --no-reboot")?;
+    ensure!(text.contains("the next boot is version"), "{text}");
+    drop(guest.root("hull reboot"));
+    guest.close_ssh();
     guest.wait_console_times("boot complete", seen + 1, 120)?;
     let text = guest.retry(60, "sudo hull status")?;
     ensure!(text.contains("slot a") && !text.contains(&format!("version   {NEW}")), "{text}");

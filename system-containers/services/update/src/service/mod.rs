@@ -13,9 +13,10 @@ mod write;
 use crate::client::Client;
 use crate::job::{Done, Firmware, Machine, Request, Work};
 use crate::loader::{BootControl, LoaderError, boot_control};
-use crate::record::{self, Record};
+use crate::record::{self, Image, Record};
 use crate::settings::Settings;
 use anyhow::{Context, Result};
+use serde_json::Map;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,6 +57,7 @@ pub fn run(places: &Places, request: &Request, tell: &dyn Fn(String)) -> Result<
     }
     let Request { work, machine, settings } = request;
     let mut worker = Worker { places, machine, settings, record: loaded.record, tell, now };
+    worker.know_running();
     let result = worker.work(work);
     let outcome = match &result {
         Ok(done) => words(done),
@@ -73,6 +75,15 @@ pub fn run(places: &Places, request: &Request, tell: &dyn Fn(String)) -> Result<
 }
 
 impl Worker<'_> {
+    /// What runs is known to be whole, wherever it came from: the first image came with the disk.
+    fn know_running(&mut self) {
+        let Machine { slot, version, root_hash, data_blocks, .. } = self.machine;
+        if self.record.image(*slot).is_none_or(|image| image.root_hash != *root_hash) {
+            let (version, root_hash, later) = (version.clone(), root_hash.clone(), Map::new());
+            self.record.set_image(*slot, Some(Image { version, root_hash, data_blocks: *data_blocks, later }));
+        }
+    }
+
     fn remember(&mut self) -> Result<()> {
         let path = self.places.state.join("record.json");
         record::save(&path, &mut self.record).with_context(|| path.display().to_string())
