@@ -86,6 +86,8 @@ impl Worker<'_> {
         let memory = &mut self.record.seen;
         (memory.root_version, memory.channel_version) = (seen.root_version, seen.channel_version);
         memory.last_signed_time = seen.last_signed_time;
+        // A clock that fell back does not keep this machine waiting for its turn.
+        self.now = self.now.max(seen.last_signed_time);
         Ok(channel?)
     }
 

@@ -4,6 +4,7 @@
 
 mod release;
 mod server;
+mod service;
 
 use hull_http::{Limits, Rate};
 use hull_update::trust::{Kind, Root, sign, write_channel, write_root};

@@ -104,6 +104,7 @@ pub(crate) fn release(folder: &tempfile::TempDir, version: &str, image: &[u8]) -
         let content = match name {
             "root.erofs" => image.to_vec(),
             "root.verity" => [tree.superblock(), tree.levels()].concat(),
+            "cmdline" => format!("console=ttyS0 hull.version={version}").into_bytes(),
             _ => format!("{name} of {version}").repeat(5000).into_bytes(),
         };
         fs::write(place.join(name), &content).unwrap();
