@@ -11,6 +11,7 @@
 //! | [`services`] | services the owner adds, by user data and by hand |
 //! | [`limits`] | what a service may use, by the kernel's own figures; 500 services at once; power cut while logs are written |
 //! | [`tampering`] | bits flipped in the root partition |
+//! | [`power`] | power cut at any instant, from the first boot to a rollback; two VMs of its own |
 
 pub mod confinement;
 pub mod docker;
@@ -22,13 +23,16 @@ pub mod limits;
 pub mod missing;
 pub mod mounts;
 pub mod network;
+pub mod power;
 pub mod pressure;
 pub mod registry;
 pub mod runtimes;
 pub mod services;
 pub mod system_docker;
 pub mod tampering;
+pub mod update;
 pub mod user_data;
+pub mod web_server;
 
 use crate::guest::Site;
 use crate::report::Report;
@@ -37,7 +41,7 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 9] = [
+pub const SCENARIOS: [(&str, Scenario); 10] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
@@ -47,4 +51,8 @@ pub const SCENARIOS: [(&str, Scenario); 9] = [
     ("firmware", firmware::run),
     ("network", network::run),
     ("tampering", tampering::run),
+    (ALONE, power::run),
 ];
+
+/// The scenario that runs after the others: it has two VMs at a time itself.
+pub const ALONE: &str = "power";
