@@ -10,6 +10,7 @@
 //! | [`system_docker`] | every verb of the docker client on the system daemon; our runtime under dockerd; a machine under pressure |
 //! | [`services`] | services the owner adds, by user data and by hand |
 //! | [`limits`] | what a service may use, by the kernel's own figures; 500 services at once; power cut while logs are written |
+//! | [`update`] | a release fetched, tried, found good, rolled back; with UEFI and BIOS |
 //! | [`tampering`] | bits flipped in the root partition |
 //! | [`power`] | power cut at any instant, from the first boot to a rollback; two VMs of its own |
 
@@ -41,13 +42,15 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 10] = [
+pub const SCENARIOS: [(&str, Scenario); 12] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
     ("missing", missing::run),
     ("services", services::run),
     ("limits", limits::run),
+    ("update-uefi", update::run),
+    ("update-bios", update::bios),
     ("firmware", firmware::run),
     ("network", network::run),
     ("tampering", tampering::run),
