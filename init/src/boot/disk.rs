@@ -94,9 +94,10 @@ impl Disk {
     /// Device nodes of the partitions by their names in the table. The kernel itself does not know the names of those that
     /// were added at first boot.
     pub(crate) fn named(&self) -> BTreeMap<String, String> {
-        let table = self.open(false).map_err(TableError::from).and_then(|(mut file, sector_size, sectors)| {
-            Table::read(&mut file, sector_size, sectors)
-        });
+        let table = self
+            .open(false)
+            .map_err(TableError::from)
+            .and_then(|(mut file, sector_size, sectors)| Table::read(&mut file, sector_size, sectors));
         let Ok(table) = table.inspect_err(|error| log::warn!("/dev/{}: {error}", self.0)) else {
             return BTreeMap::new();
         };

@@ -96,6 +96,11 @@ pub fn word(firmware: Firmware) -> &'static str {
     }
 }
 
+/// The firmware of such a word.
+pub fn firmware(text: &str) -> Option<Firmware> {
+    [Firmware::Uefi, Firmware::Bios].into_iter().find(|firmware| word(*firmware) == text)
+}
+
 /// What the marks before a cut promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Promised {

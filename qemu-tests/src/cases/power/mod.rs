@@ -7,6 +7,7 @@
 //! | `FLUSHES` | 300 | flush boundaries of each firmware that are looked at without booting |
 //! | `SEED` | by the clock | decides where, and what survives; printed |
 //! | `JOBS` | 2 | VMs at a time |
+//! | `FIRMWARES` | `uefi bios` | which of them |
 //! | `RECORDINGS` | below the scenario's folder | where recordings are kept; one that is there already is used again |
 //!
 //! A cut that fails leaves a folder from which [`replay`] repeats it.
@@ -41,8 +42,7 @@ pub use failed::replay;
 pub fn run(site: &Site, report: &mut Report) {
     let Some(settings) = report.value("power_settings", || Settings::read(site)) else { return };
     println!("       {settings:?}");
-    let results =
-        parallel(&settings, vec![Firmware::Uefi, Firmware::Bios], |firmware| recorded(site, &settings, firmware));
+    let results = parallel(&settings, settings.firmwares.clone(), |firmware| recorded(site, &settings, firmware));
     let mut recordings = Vec::new();
     for (firmware, result) in results {
         recordings.extend(report.value(&format!("power_{}_is_recorded", word(firmware)), || result));

@@ -15,7 +15,7 @@ use crate::machine::Firmware;
 use crate::power::points::Operation;
 use crate::power::story::{self, Step};
 use crate::seed::Seed;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -55,11 +55,8 @@ impl Recording {
         );
         let trace = Trace::open(&folder.join("trace"))?;
         let value = |mark: &str| story::value(&trace.records, mark).with_context(|| format!("no mark {mark:?}"));
-        let firmware = match value("firmware")? {
-            "uefi" => Firmware::Uefi,
-            "bios" => Firmware::Bios,
-            other => bail!("a mark of firmware {other:?}"),
-        };
+        let firmware = value("firmware")?;
+        let firmware = story::firmware(firmware).with_context(|| format!("a mark of firmware {firmware:?}"))?;
         let old = value("old")?.to_owned();
         let base = Image::of_file(image, DISK)?;
         let recording = Self { firmware, folder: folder.into(), trace, base, old };
@@ -95,11 +92,12 @@ impl Recording {
         boot(self.firmware, &self.folder, served, services)
     }
 
-    /// The files once more, in another folder of the same file system.
+    /// The files once more, in another folder; only on another file system they take space again.
     pub(super) fn link(&self, folder: &Path) -> Result<()> {
         for name in FILES {
-            let to = folder.join(name);
-            std::fs::hard_link(self.folder.join(name), &to).with_context(|| format!("link {}", to.display()))?;
+            let (from, to) = (self.folder.join(name), folder.join(name));
+            let linked = std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop));
+            linked.with_context(|| format!("{}", to.display()))?;
         }
         Ok(())
     }

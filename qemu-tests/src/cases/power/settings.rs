@@ -1,6 +1,8 @@
 //! How much is cut, from the environment.
 
 use crate::guest::Site;
+use crate::machine::Firmware;
+use crate::power::story::firmware;
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,6 +19,7 @@ pub(super) struct Settings {
     pub(super) seed: u64,
     pub(super) jobs: usize,
     pub(super) recordings: PathBuf,
+    pub(super) firmwares: Vec<Firmware>,
 }
 
 impl Settings {
@@ -37,7 +40,12 @@ impl Settings {
             flushes: number("FLUSHES", FLUSHES)?,
             seed,
             jobs,
+            firmwares: firmwares(variable("FIRMWARES").as_deref().unwrap_or("uefi bios"))?,
             recordings: variable("RECORDINGS").map_or_else(|| site.work.join("power"), PathBuf::from),
         })
     }
+}
+
+fn firmwares(words: &str) -> Result<Vec<Firmware>> {
+    words.split_whitespace().map(|word| firmware(word).with_context(|| format!("FIRMWARES: {word:?}"))).collect()
 }
