@@ -44,8 +44,10 @@ pub fn run(site: &Site, report: &mut Report) {
     println!("       {settings:?}");
     let results = parallel(&settings, settings.firmwares.clone(), |firmware| recorded(site, &settings, firmware));
     let mut recordings = Vec::new();
-    for (firmware, result) in results {
-        recordings.extend(report.value(&format!("power_{}_is_recorded", word(firmware)), || result));
+    for (firmware, (recording, whole)) in results {
+        // What a run has recorded before it failed is cut all the same.
+        recordings.extend(recording);
+        report.case(&format!("power_{}_is_recorded", word(firmware)), || whole);
     }
     for recording in &recordings {
         let name = format!("power_{}_flush_boundaries_hold", word(recording.firmware));
@@ -54,15 +56,25 @@ pub fn run(site: &Site, report: &mut Report) {
     report.case("power_cuts_leave_a_machine_that_boots", || cuts(site, &settings, &recordings));
 }
 
-fn recorded(site: &Site, settings: &Settings, firmware: Firmware) -> Result<Recording> {
+fn recorded(site: &Site, settings: &Settings, firmware: Firmware) -> (Option<Recording>, Result<()>) {
     let folder = settings.recordings.join(word(firmware));
     if folder.join("trace").exists() {
         match Recording::open(&folder, &site.image) {
-            Ok(recording) => return Ok(recording),
+            Ok(recording) => {
+                let whole = recording.whole();
+                return (Some(recording), whole);
+            }
             Err(error) => println!("       recorded anew: {error:#}"),
         }
     }
-    record::record(site, firmware, &folder)
+    let recorded = record::record(site, firmware, &folder);
+    match Recording::open(&folder, &site.image) {
+        Ok(recording) => {
+            let whole = recorded.and_then(|()| recording.whole());
+            (Some(recording), whole)
+        }
+        Err(error) => (None, recorded.and(Err(error))),
+    }
 }
 
 /// Every flush boundary, or so many evenly spread, without booting.
@@ -105,7 +117,7 @@ fn spread(all: &[Point], limit: usize) -> Vec<Point> {
 type Constants = BTreeMap<Step, host::Constant>;
 
 fn constants(recording: &Recording, folder: &Path) -> Result<Constants> {
-    Step::ALL.into_iter().map(|step| Ok((step, host::constant(recording, step, folder)?))).collect()
+    recording.steps().into_iter().map(|step| Ok((step, host::constant(recording, step, folder)?))).collect()
 }
 
 /// Random cuts of all recordings, booted.

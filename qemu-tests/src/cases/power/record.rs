@@ -1,7 +1,7 @@
 //! The run that is recorded: one machine from its first boot to a rollback.
 
 use super::counter::{ADDRESS, Counter, NAME, PROGRAM, VOLUME};
-use super::recording::{self, DISK, Recording};
+use super::recording::{self, DISK};
 use crate::cases::first_boot::{REGISTRY, user_data};
 use crate::cases::image::{busybox, push};
 use crate::cases::registry::Registry;
@@ -27,7 +27,7 @@ struct Run {
 }
 
 /// Records a run into `folder`.
-pub(super) fn record(site: &Site, firmware: Firmware, folder: &Path) -> Result<Recording> {
+pub(super) fn record(site: &Site, firmware: Firmware, folder: &Path) -> Result<()> {
     let name = format!("power-{}", word(firmware));
     let releases = site.image.parent().map(|build| build.join("release")).unwrap_or_default();
     let settings = format!("  update:\n    url: 'http://{RELEASES}'\n    policy: 'off'\n");
@@ -50,8 +50,7 @@ pub(super) fn record(site: &Site, firmware: Firmware, folder: &Path) -> Result<R
     drop(counter);
     let counts = Arc::into_inner(disk).context("the disk is still in use")?.stop()?;
     println!("       {name}: {counts:?}");
-    std::fs::remove_dir_all(folder.join("registry"))?;
-    Recording::open(folder, &site.image)
+    std::fs::remove_dir_all(folder.join("registry")).map_err(Into::into)
 }
 
 impl Run {
@@ -121,9 +120,9 @@ impl Run {
     fn leave(&mut self, line: &str) -> Result<()> {
         let before = self.guest.console()?.matches(STARTED).count();
         // The connection ends with the machine, so the status of ssh says nothing.
-        drop(self.guest.root(line));
+        let said = self.guest.root(line);
         self.guest.close_ssh();
-        self.guest.wait_console_times(STARTED, before + 1, BOOT)
+        self.guest.wait_console_times(STARTED, before + 1, BOOT).with_context(|| format!("{line}: {said:?}"))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::machine::Firmware;
 use crate::power::points::Operation;
 use crate::power::story::{self, Step};
 use crate::seed::Seed;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -60,20 +60,30 @@ impl Recording {
         let old = value("old")?.to_owned();
         let base = Image::of_file(image, DISK)?;
         let recording = Self { firmware, folder: folder.into(), trace, base, old };
-        // A run that did not come to its end is none.
-        for operation in recording.operations() {
-            operation.span(recording.records())?;
-        }
+        ensure!(!recording.steps().is_empty(), "{}: the first boot did not end", folder.display());
         Ok(recording)
+    }
+
+    /// An error when the run ended before the story did.
+    pub(super) fn whole(&self) -> Result<()> {
+        let ended = self.steps();
+        let missing = Step::ALL.into_iter().find(|step| !ended.contains(step));
+        missing.map_or(Ok(()), |step| bail!("{}: the step {} did not end", self.folder.display(), step.name()))
+    }
+
+    /// The steps that were recorded from beginning to end.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let ended = |step: &Step| step.operation(self.firmware).span(self.records()).is_ok();
+        Step::ALL.into_iter().filter(ended).collect()
     }
 
     pub(super) fn records(&self) -> &[Record] {
         &self.trace.records
     }
 
-    /// All steps, for the choice of points.
+    /// For the choice of points.
     pub(super) fn operations(&self) -> Vec<Operation> {
-        Step::ALL.iter().map(|step| step.operation(self.firmware)).collect()
+        self.steps().into_iter().map(|step| step.operation(self.firmware)).collect()
     }
 
     /// The step that a point cuts.
