@@ -9,6 +9,7 @@ FRESH =
 MIRROR =
 QUICK =
 SECONDS = 60
+CUTS ?= 1000
 SCENARIOS =
 KEY = build/keys
 VERSION =
@@ -24,7 +25,7 @@ help: ## this list
 	@echo 'Variables: USER_DATA=file FIRMWARE=uefi|bios MEMORY=MiB PORTS=host:guest,… NETWORK=isolated|open FRESH=1 (run),'
 	@echo '           QUICK=1 (image: compress less), MIRROR=… (packages), SCENARIOS="…" (vm-tests),'
 	@echo '           KEY=folder of keys (image, release), VERSION=… RELEASE=folder RELEASE_OPTIONS="…" (release),'
-	@echo '           SECONDS=60 a target (fuzz)'
+	@echo '           SECONDS=60 a target (fuzz), CUTS=1000 SEED=number (test-power)'
 
 run: setup image ## boot the image in QEMU on USER_DATA, console on this terminal
 	$(VM) vm -- run --image $(IMAGE) --user-data '$(USER_DATA)' --firmware $(FIRMWARE) --memory $(MEMORY) \
@@ -42,6 +43,9 @@ test: setup ## everything: host, root, image and VM tests
 
 vm-tests: image ## VM tests; SCENARIOS="name …" for some of them
 	$(VM) vm-tests -- $(SCENARIOS)
+
+test-power: image ## power cut at CUTS random moments, from the first boot to a rollback; takes days under emulation
+	CUTS='$(CUTS)' $(VM) vm-tests -- power
 
 fuzz: setup ## every fuzz target for SECONDS; what crashes one is kept in build/fuzz/
 	@fuzz/run $(SECONDS)
@@ -69,4 +73,4 @@ clean: ## remove build/ but its keys, and target/; downloads and kernels stay in
 	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
 	rm -rf target
 
-.PHONY: help run image release test vm-tests fuzz bench bench-runtime check setup update-packages clean
+.PHONY: help run image release test vm-tests test-power fuzz bench bench-runtime check setup update-packages clean

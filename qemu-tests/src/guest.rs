@@ -277,6 +277,8 @@ impl Guest {
         let mut ssh = Command::new("ssh");
         ssh.args(["-q", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
             .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "ControlMaster=auto"])
+            // A machine whose power is cut says no farewell.
+            .args(["-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=6"])
             .args(["-o", "ControlPersist=60", "-o"])
             .arg(format!("ControlPath={}", self.directory.join("ssh").display()))
             .arg("-i")

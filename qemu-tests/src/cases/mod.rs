@@ -12,6 +12,7 @@
 //! | [`limits`] | what a service may use, by the kernel's own figures; 500 services at once; power cut while logs are written |
 //! | [`update`] | a release fetched, tried, found good, rolled back; with UEFI and BIOS |
 //! | [`tampering`] | bits flipped in the root partition |
+//! | [`power`] | power cut at any instant, from the first boot to a rollback; two VMs of its own |
 
 pub mod confinement;
 pub mod docker;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod missing;
 pub mod mounts;
 pub mod network;
+pub mod power;
 pub mod pressure;
 pub mod registry;
 pub mod runtimes;
@@ -40,7 +42,7 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 11] = [
+pub const SCENARIOS: [(&str, Scenario); 12] = [
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
@@ -52,4 +54,8 @@ pub const SCENARIOS: [(&str, Scenario); 11] = [
     ("firmware", firmware::run),
     ("network", network::run),
     ("tampering", tampering::run),
+    (ALONE, power::run),
 ];
+
+/// The scenario that runs after the others: it has two VMs at a time itself.
+pub const ALONE: &str = "power";

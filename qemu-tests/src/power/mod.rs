@@ -7,10 +7,11 @@
 //! | [`partitions`] | the partition table as sfdisk reads it |
 //! | [`esp`] | the boot files as mtools read them |
 //! | [`state`] | the state file system as e2fsck sees it |
+//! | [`story`] | the steps of the recorded run and what its marks promise |
 //! | [`outcomes`] | the table at the end |
 //!
 //! A scenario serves the image by a [`FaultDisk`](crate::fault_disk::FaultDisk), marks where operations begin and end,
-//! chooses [`points`], and for each makes the image, checks it, serves it again and boots.
+//! chooses [`points`], and for each makes the image, checks it, serves it again and boots: [`crate::cases::power`].
 
 pub mod check;
 pub mod esp;
@@ -18,6 +19,7 @@ pub mod outcomes;
 pub mod partitions;
 pub mod points;
 pub mod state;
+pub mod story;
 
 #[cfg(test)]
 mod tests;

@@ -105,6 +105,11 @@ fn a_journal_is_replayed_and_faults_are_found() {
     let file = folder.join("state");
     ext4(&file);
     state::check(&file).unwrap();
+    std::fs::write(folder.join("content"), "kept\n").unwrap();
+    let write = format!("write {} kept", folder.join("content").display());
+    run(Command::new("debugfs").args(["-w", "-R", &write]).arg(&file)).unwrap();
+    assert_eq!(state::read(&file, "/kept").unwrap().unwrap(), b"kept\n");
+    assert_eq!(state::read(&file, "/no/such").unwrap(), None);
     // A transaction that was committed and not written back: block 8000 is free, so only the replay is seen.
     std::fs::write(folder.join("block"), vec![0x77; 1024]).unwrap();
     let script = format!("jo\njw -b 8000 {}\njc\n", folder.join("block").display());
@@ -146,14 +151,14 @@ fn a_whole_disk() {
     let disk = disk(&folder);
     let size = disk.metadata().unwrap().len();
     let image = Image::of_file(&disk, size).unwrap();
-    let checked = check(&image, &folder).unwrap();
+    let checked = check(&image, &folder, &["/none"]).unwrap();
     assert_eq!(checked.table.remarks, "");
     assert_eq!(checked.table.named("state").unwrap().range, 49 * MIB..65 * MIB);
     assert_eq!(checked.esp.unwrap().unwrap().files.len(), 2);
     checked.state.unwrap().unwrap();
     // The first table is torn: the backup is read.
     patch(&disk, 512, &[0; 4096]);
-    let checked = check(&image, &folder).unwrap();
+    let checked = check(&image, &folder, &["/none"]).unwrap();
     assert!(!checked.table.remarks.is_empty() && checked.table.named("esp").is_some(), "{:?}", checked.table);
     // Both are.
     patch(&disk, size - 512, &[0; 512]);
