@@ -11,9 +11,12 @@
 //! | [`services`] | services the owner adds, by user data and by hand |
 //! | [`limits`] | what a service may use, by the kernel's own figures; 500 services at once; power cut while logs are written |
 //! | [`tampering`] | bits flipped in the root partition |
+//! | [`update`] | a release is fetched, tried, found good and left again |
+//! | [`faults`] | updates that go wrong, one after another: what brings the version before back, and when |
 
 pub mod confinement;
 pub mod docker;
+pub mod faults;
 pub mod firmware;
 pub mod first_boot;
 pub mod image;
@@ -28,7 +31,9 @@ pub mod runtimes;
 pub mod services;
 pub mod system_docker;
 pub mod tampering;
+pub mod update;
 pub mod user_data;
+pub mod web_server;
 
 use crate::guest::Site;
 use crate::report::Report;
@@ -37,8 +42,12 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 9] = [
+pub const SCENARIOS: [(&str, Scenario); 13] = [
+    ("faults-uefi", faults::uefi),
+    ("faults-bios", faults::bios),
     ("first-boot", first_boot::run),
+    ("update-uefi", update::run),
+    ("update-bios", update::bios),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
     ("missing", missing::run),

@@ -88,7 +88,8 @@ fn rollback(guest: &mut Guest) -> Result<()> {
     ensure!(text.contains("slot a") && !text.contains(&format!("version   {NEW}")), "{text}");
     let text = guest.root("hull update status")?;
     ensure!(text.contains("bad") && text.contains("given up"), "{text}");
-    let text = guest.root("hull update apply").err().map(|error| format!("{error:#}")).context("it was applied again")?;
+    let text =
+        guest.root("hull update apply").err().map(|error| format!("{error:#}")).context("it was applied again")?;
     ensure!(text.contains("failed here before"), "{text}");
     Ok(())
 }
