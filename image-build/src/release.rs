@@ -17,7 +17,8 @@ use hull_update::trust::{
 use hull_update::verity::Geometry;
 use hull_update::version::Version;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A release to publish.
@@ -77,6 +78,8 @@ pub(crate) fn publish(publication: &Publication<'_>, keys: &Signing) -> Result<R
     for (name, from) in &publication.files {
         let to = scratch.join(name);
         fs::copy(from, &to).with_context(|| format!("{} to {}", from.display(), to.display()))?;
+        // A web server is another user; veritysetup makes its file for its own only.
+        fs::set_permissions(&to, Permissions::from_mode(0o644))?;
         files.insert((*name).to_owned(), entry(&to)?);
     }
     let manifest = Manifest::new(publication.version.clone(), root, files);
@@ -130,6 +133,7 @@ mod tests {
                 _ => name.as_bytes().to_vec(),
             };
             fs::write(path, content).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
         }
         Publication {
             folder,
@@ -165,6 +169,8 @@ mod tests {
             let manifest = manifest(release, &read(&format!("{folder}/manifest.json"))).unwrap();
             Tree::check(read(&format!("{folder}/root.verity")), &manifest.root).unwrap();
             for (name, entry) in manifest.files {
+                let metadata = fs::metadata(out.path().join(format!("{folder}/{name}"))).unwrap();
+                assert_eq!(metadata.permissions().mode() & 0o777, 0o644, "{name}");
                 assert_eq!(Digest::of(&read(&format!("{folder}/{name}"))), entry.sha256, "{name}");
             }
         }

@@ -11,7 +11,7 @@ const SECTOR: usize = 512;
 /// Where the ESP is, seen from the disk the BIOS booted.
 const PREFIX: &str = "(,gpt2)/grub";
 /// Disk and file system, beside what `grub.cfg` uses; no module is loaded from disk.
-const MODULES: [&str; 5] = ["biosdisk", "part_gpt", "fat", "configfile", "search"];
+const MODULES: [&str; 4] = ["biosdisk", "part_gpt", "fat", "search"];
 /// Offset in `boot.img` of the 64-bit sector number of the core image.
 const BOOT_CORE_SECTOR: usize = 0x5c;
 /// Offset in `boot.img` of the jump around the drive number's correction; two NOPs let buggy firmware be corrected.

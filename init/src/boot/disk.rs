@@ -7,6 +7,7 @@ use super::cmdline::Verity;
 use super::superblock::{self, Superblock};
 use super::table::{Table, TableError};
 use rustix::fs::ioctl_blksszget;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -88,6 +89,21 @@ impl Disk {
         let sector_size = u64::from(ioctl_blksszget(&file)?);
         let sectors = file.seek(SeekFrom::End(0))? / sector_size;
         Ok((file, sector_size, sectors))
+    }
+
+    /// Device nodes of the partitions by their names in the table. The kernel itself does not know the names of those that
+    /// were added at first boot.
+    pub(crate) fn named(&self) -> BTreeMap<String, String> {
+        let table = self.open(false).map_err(TableError::from).and_then(|(mut file, sector_size, sectors)| {
+            Table::read(&mut file, sector_size, sectors)
+        });
+        let Ok(table) = table.inspect_err(|error| log::warn!("/dev/{}: {error}", self.0)) else {
+            return BTreeMap::new();
+        };
+        let named = |(number, entry): (u32, &gptman::GPTPartitionEntry)| {
+            Some((entry.partition_name.as_str().to_owned(), self.partition(number)?.device()))
+        };
+        table.partitions().filter_map(named).collect()
     }
 
     /// The kernel's partition with this number in the table.

@@ -145,6 +145,7 @@ fn write_report(options: &Options, handover: Option<&Handover>, state: &State, m
         root_hash: options.verity.as_ref().map_or("", |verity| &verity.root_hash),
         root_device: handover.map_or("", |facts| &facts.device),
         system_disk: &handover.map_or(String::new(), |facts| format!("/dev/{}", facts.disk)),
+        partitions: &handover.map(|facts| disk::Disk(facts.disk.clone()).named()).unwrap_or_default(),
         state,
         messages: &messages.0,
         times_us: Times {

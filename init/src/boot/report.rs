@@ -4,6 +4,7 @@
 use super::state::State;
 use crate::console::Message;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Error;
 use std::path::Path;
 
@@ -25,6 +26,8 @@ pub(crate) struct Report<'a> {
     pub(crate) root_device: &'a str,
     /// Disk that holds it.
     pub(crate) system_disk: &'a str,
+    /// Device nodes of its partitions by their names.
+    pub(crate) partitions: &'a BTreeMap<String, String>,
     pub(crate) state: &'a State,
     pub(crate) messages: &'a [Message],
     pub(crate) times_us: Times,
@@ -74,6 +77,7 @@ mod tests {
             root_hash: "00ff",
             root_device: "/dev/vda3",
             system_disk: "/dev/vda",
+            partitions: &[("esp".to_owned(), "/dev/vda2".to_owned())].into(),
             state: &state,
             messages: &messages,
             times_us,
@@ -82,6 +86,7 @@ mod tests {
             serde_json::to_value(&report).expect("json"),
             serde_json::json!({
                 "version": "0.1.0", "slot": "a", "trial": true, "root_hash": "00ff", "root_device": "/dev/vda3", "system_disk": "/dev/vda",
+                "partitions": {"esp": "/dev/vda2"},
                 "state": {"kind": "tmpfs", "device": null, "first_boot": false, "grown_bytes": 0, "reason": "hull.state=none"},
                 "messages": [{"severity": "warning", "text": "x"}],
                 "times_us": {"init": 1, "root_mounted": 2, "state_ready": 3, "daemon_started": 4}

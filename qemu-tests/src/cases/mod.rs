@@ -10,8 +10,8 @@
 //! | [`system_docker`] | every verb of the docker client on the system daemon; our runtime under dockerd; a machine under pressure |
 //! | [`services`] | services the owner adds, by user data and by hand |
 //! | [`limits`] | what a service may use, by the kernel's own figures; 500 services at once; power cut while logs are written |
+//! | [`update`] | a release fetched, tried, found good, rolled back; with UEFI and BIOS |
 //! | [`tampering`] | bits flipped in the root partition |
-//! | [`update`] | a release is fetched, tried, found good and left again |
 //! | [`faults`] | updates that go wrong, one after another: what brings the version before back, and when |
 
 pub mod confinement;
@@ -46,13 +46,13 @@ pub const SCENARIOS: [(&str, Scenario); 13] = [
     ("faults-uefi", faults::uefi),
     ("faults-bios", faults::bios),
     ("first-boot", first_boot::run),
-    ("update-uefi", update::run),
-    ("update-bios", update::bios),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
     ("missing", missing::run),
     ("services", services::run),
     ("limits", limits::run),
+    ("update-uefi", update::run),
+    ("update-bios", update::bios),
     ("firmware", firmware::run),
     ("network", network::run),
     ("tampering", tampering::run),

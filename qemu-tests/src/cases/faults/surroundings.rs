@@ -1,13 +1,13 @@
 //! A machine on which an update cannot work: it is refused with the reason, and works when that is gone.
 
 use super::story::Story;
-use super::versions::partition;
 use crate::faults::release::Wrong;
 use crate::faults::table::Row;
 use anyhow::{Result, ensure};
 use std::time::Instant;
 
-/// Where the ESP is mounted to be filled.
+const ESP: &str = "/dev/vda2";
+/// Where it is mounted to be filled.
 const PLACE: &str = "/run/fault";
 const FILLER: &str = "/state/data/srv/filler";
 /// Orderly end of everything.
@@ -15,8 +15,7 @@ const STOP: u32 = 60;
 
 pub(super) fn esp_full(story: &mut Story) -> Result<Row> {
     let version = story.release(Wrong::Nothing)?;
-    let device = partition(story, "esp")?;
-    let mount = format!("mkdir -p {PLACE} && mount -t vfat {device} {PLACE}");
+    let mount = format!("mkdir -p {PLACE} && mount -t vfat {ESP} {PLACE}");
     let fill = format!("cat /dev/zero > {PLACE}/filler 2>/dev/null; df {PLACE}; umount {PLACE}");
     story.guest.host_within(&format!("{mount} && {{ {fill}; }}"), 60)?;
     let refused = story.refused("fetch", "No space");

@@ -6,10 +6,12 @@ use crate::faults::program;
 use crate::faults::release::{SPARE, Wrong};
 use crate::faults::table::Row;
 use crate::machine::Firmware;
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// What the old version says of one that could not say anything.
 const SILENT: &str = "did not come up";
+/// The slot the old version does not run from.
+const OTHER_SLOT: &str = "/dev/vda4";
 const DOCKERD: &str = "services/docker/rootfs/usr/sbin/dockerd";
 
 /// How a fault is brought about and told.
@@ -90,8 +92,7 @@ pub(super) fn root_block(story: &mut Story) -> Result<Row> {
     let how = "dm-verity, PID 1 in the initrd reboots, boot loader's count";
     let fault = Fault { wrong: Wrong::Nothing, why: SILENT, how, is_timed: true };
     tried(story, fault, false, |story| {
-        let device = partition(story, "root-b")?;
-        story.guest.host(&format!("dd if=/dev/urandom of={device} bs=4096 count=1 conv=notrunc && sync")).map(drop)
+        story.guest.host(&format!("dd if=/dev/urandom of={OTHER_SLOT} bs=4096 count=1 conv=notrunc && sync")).map(drop)
     })
 }
 
@@ -103,11 +104,4 @@ pub(super) fn kernel_truncated(story: &mut Story) -> Result<Row> {
         Firmware::Bios => (false, "the boot loader's fallback"),
     };
     tried(story, Fault { wrong: Wrong::Kernel, why: SILENT, how, is_timed: true }, stuck, |_| Ok(()))
-}
-
-/// The device of a partition by its name.
-pub(super) fn partition(story: &mut Story, name: &str) -> Result<String> {
-    let text = story.guest.host(&format!("grep -lx PARTNAME={name} /sys/class/block/*/uevent"))?;
-    let device = text.trim().split('/').nth(4).with_context(|| text.clone())?;
-    Ok(format!("/dev/{device}"))
 }

@@ -32,33 +32,12 @@ pub struct Slots {
     pub other: (u32, u32),
 }
 
-/// A partition of the system disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition {
-    /// Its node.
-    pub device: PathBuf,
-    /// Major and minor number.
-    pub number: (u32, u32),
-}
-
-/// The partition of the system disk (`/dev/vda`) with this name in the partition table.
-pub fn partition(disk: &str, name: &str) -> Option<Partition> {
-    partition_in(&Path::new("/sys/class/block").join(disk.strip_prefix("/dev/")?), name)
-}
-
-fn partition_in(disk: &Path, name: &str) -> Option<Partition> {
-    let is_it = |folder: &PathBuf| {
-        let uevent = fs::read_to_string(folder.join("uevent")).unwrap_or_default();
-        uevent.lines().any(|line| line.strip_prefix("PARTNAME=") == Some(name))
+fn slots(report: &BootReport) -> Option<Slots> {
+    let running = Slot::from_letter(&report.slot)?;
+    let number = |slot: Slot| {
+        let status = rustix::fs::stat(report.partitions.get(slot.partition())?).ok()?;
+        Some((rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev)))
     };
-    let folder = fs::read_dir(disk).ok()?.flatten().map(|entry| entry.path()).find(is_it)?;
-    let number = device_number(&fs::read_to_string(folder.join("dev")).ok()?)?;
-    Some(Partition { device: Path::new("/dev").join(folder.file_name()?), number })
-}
-
-fn slots(disk: &str, running: &str) -> Option<Slots> {
-    let running = Slot::from_letter(running)?;
-    let number = |slot: Slot| partition(disk, slot.partition()).map(|partition| partition.number);
     Some(Slots { running: number(running)?, other: number(running.other())? })
 }
 
@@ -66,7 +45,7 @@ impl Facts {
     /// Reads sysfs and procfs; `report` is PID 1's.
     pub fn read(hostname: String, report: &BootReport) -> Self {
         let disk = report.system_disk.as_deref();
-        let slots = disk.and_then(|disk| slots(disk, &report.slot));
+        let slots = slots(report);
         let disk = disk.and_then(|path| path.strip_prefix("/dev/"));
         let system_disk = disk.map(|name| disk_numbers(&Path::new("/sys/class/block").join(name))).unwrap_or_default();
         let majors = fs::read_to_string("/proc/devices").unwrap_or_default();
@@ -169,19 +148,6 @@ mod tests {
         let numbers: Vec<_> = family(&at("numbers"), (252, 0)).into_iter().collect();
         assert_eq!(numbers, [(252, 0), (254, 0), (254, 1), (254, 3)]);
         assert_eq!(family(&at("numbers"), (0, 40)).len(), 1);
-    }
-
-    #[test]
-    fn partitions_are_found_by_their_name_in_the_table() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, number) in [("vda3", "254:3"), ("vda4", "254:4")] {
-            fs::create_dir_all(folder.path().join(name)).unwrap();
-            fs::write(folder.path().join(name).join("dev"), format!("{number}\n")).unwrap();
-        }
-        fs::write(folder.path().join("vda4/uevent"), "MAJOR=254\nPARTN=4\nPARTNAME=root-b\n").unwrap();
-        let expected = Partition { device: "/dev/vda4".into(), number: (254, 4) };
-        assert_eq!(partition_in(folder.path(), "root-b"), Some(expected));
-        assert_eq!(partition_in(folder.path(), "root-"), None);
     }
 
     #[test]

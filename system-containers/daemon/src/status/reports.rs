@@ -4,6 +4,7 @@ use super::model::Message;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// `boot.json`, written by PID 1 before the daemon starts.
@@ -20,6 +21,8 @@ pub struct BootReport {
     pub root_hash: String,
     /// Node of the system disk.
     pub system_disk: Option<String>,
+    /// Nodes of its partitions by their names in the partition table.
+    pub partitions: BTreeMap<String, String>,
     /// The state partition, as PID 1 says it.
     pub state: Value,
     /// What PID 1 has to say to people.

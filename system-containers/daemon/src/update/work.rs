@@ -4,10 +4,10 @@ use super::esp::Esp;
 use crate::blocking::blocking;
 use crate::job;
 use crate::lifecycle::System;
-use crate::plan::facts::{self, Partition};
 use hull_update::job::{Done, Firmware, Line, Machine, Request, SERVICE, Work};
 use hull_update::settings::Settings;
 use hull_update::slot::Slot;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// Name of the partition that holds boot loaders and kernels.
@@ -22,9 +22,8 @@ const UEFI: &str = "/sys/firmware/efi";
 pub async fn run(system: &Rc<System>, work: Work, tell: &mut dyn FnMut(String)) -> Result<Done, String> {
     let _turn = system.updating.lock().await;
     let needs_esp = !matches!(work, Work::Check { .. });
-    let disk = system.boot_report.system_disk.clone().ok_or("the system disk is not known: nothing can be updated")?;
-    let request = Request { work, machine: machine(system, &disk)?, settings: settings(system) };
-    let esp = if needs_esp { Some(mount(system, &disk).await?) } else { None };
+    let request = Request { work, machine: machine(system)?, settings: settings(system) };
+    let esp = if needs_esp { Some(mount(system).await?) } else { None };
     let mut hear = |line: &Line| {
         if let Line::Status(text) = line {
             tell(text.clone());
@@ -47,14 +46,14 @@ pub fn settings(system: &System) -> Settings {
     crate::status::reports::read(&system.paths.update_settings())
 }
 
-async fn mount(system: &System, disk: &str) -> Result<Esp, String> {
-    let device = partition(disk, ESP)?.device;
+async fn mount(system: &System) -> Result<Esp, String> {
+    let device = partition(system, ESP)?;
     let place = system.paths.esp();
     let mounted = blocking("mount esp", move || Esp::mount(&device, &place)).await;
     mounted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
-fn machine(system: &System, disk: &str) -> Result<Machine, String> {
+fn machine(system: &System) -> Result<Machine, String> {
     let report = &system.boot_report;
     let slot = Slot::from_letter(&report.slot).ok_or("the running slot is not known: nothing can be updated")?;
     let firmware = if system.paths.below_root(UEFI).exists() { Firmware::Uefi } else { Firmware::Bios };
@@ -63,13 +62,13 @@ fn machine(system: &System, disk: &str) -> Result<Machine, String> {
         slot,
         version: report.version.clone(),
         root_hash: report.root_hash.clone(),
-        running: partition(disk, slot.partition())?.device,
-        other: partition(disk, slot.other().partition())?.device,
+        running: partition(system, slot.partition())?,
+        other: partition(system, slot.other().partition())?,
     })
 }
 
-fn partition(disk: &str, name: &str) -> Result<Partition, String> {
-    facts::partition(disk, name).ok_or_else(|| {
-        format!("{disk} has no partition \"{name}\": the system disk was partitioned by something else, or has no room")
+fn partition(system: &System, name: &str) -> Result<PathBuf, String> {
+    system.boot_report.partitions.get(name).map(PathBuf::from).ok_or_else(|| {
+        format!("the system disk has no partition \"{name}\": it was partitioned by something else, or has no room")
     })
 }
