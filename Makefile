@@ -10,6 +10,7 @@ MIRROR =
 QUICK =
 SECONDS = 60
 SCENARIOS =
+FAULTS =
 KEY = build/keys
 VERSION =
 RELEASE = build/release
@@ -43,6 +44,9 @@ test: setup ## everything: host, root, image and VM tests
 vm-tests: image ## VM tests; SCENARIOS="name …" for some of them
 	$(VM) vm-tests -- $(SCENARIOS)
 
+test-faults: image ## every way an update can go wrong, on UEFI and on BIOS; FAULTS="name,…" for some of them; needs make release
+	FAULTS='$(or $(FAULTS),all)' $(VM) vm-tests -- faults-uefi faults-bios
+
 fuzz: setup ## every fuzz target for SECONDS; what crashes one is kept in build/fuzz/
 	@fuzz/run $(SECONDS)
 
@@ -69,4 +73,4 @@ clean: ## remove build/ but its keys, and target/; downloads and kernels stay in
 	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
 	rm -rf target
 
-.PHONY: help run image release test vm-tests fuzz bench bench-runtime check setup update-packages clean
+.PHONY: help run image release test vm-tests test-faults fuzz bench bench-runtime check setup update-packages clean
