@@ -147,3 +147,61 @@ impl Image {
 fn number(bytes: &[u8], offset: usize, length: usize) -> u64 {
     bytes.iter().skip(offset).take(length).rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A root with the files `init` (block 2) and `spare` (block 3); its entries lie behind its inode.
+    fn image() -> tempfile::NamedTempFile {
+        let mut bytes = vec![0; 4 * 4096];
+        let mut put = |place: usize, content: &[u8]| bytes[place..place + content.len()].copy_from_slice(content);
+        put(1024, &MAGIC.to_le_bytes());
+        put(1024 + 12, &[12]);
+        put(1024 + 40, &1_u32.to_le_bytes());
+        let names = b"initspare";
+        let size = 2 * ENTRY + names.len();
+        // Compact inodes: format, attributes, mode, links, size, time, first block.
+        put(4096, &[2 << 1, 0]);
+        put(4096 + 8, &u32::try_from(size).unwrap().to_le_bytes());
+        for (nid, block) in [(8_usize, 2_u32), (16, 3)] {
+            put(4096 + nid * 32 + 8, &4096_u32.to_le_bytes());
+            put(4096 + nid * 32 + 16, &block.to_le_bytes());
+        }
+        for (index, nid, name) in [(0, 8_u8, 24_u8), (1, 16, 28)] {
+            put(4096 + 32 + index * ENTRY, &[nid, 0, 0, 0, 0, 0, 0, 0, name, 0, 1, 0]);
+        }
+        put(4096 + 32 + 2 * ENTRY, names);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn names_and_content_are_exchanged_in_place() {
+        let file = image();
+        let image = Image::open(file.path()).unwrap();
+        image.overwrite("spare", 8, b"new").unwrap();
+        assert_eq!(&std::fs::read(file.path()).unwrap()[3 * 4096 + 8..][..3], b"new");
+        image.redirect("init", "spare").unwrap();
+        assert_eq!(image.find("init").unwrap().nid, 16);
+        image.hide("init").unwrap();
+        assert!(image.find("init").is_err());
+        assert_eq!(image.find("iniu").unwrap().nid, 16);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_an_error() {
+        let file = image();
+        let image = Image::open(file.path()).unwrap();
+        for error in [
+            image.overwrite("gone", 0, b"x").unwrap_err(),
+            image.overwrite("spare", 4090, b"too long").unwrap_err(),
+            image.redirect("init", "spare/below").unwrap_err(),
+        ] {
+            assert!(!error.to_string().is_empty());
+        }
+        std::fs::write(file.path(), [0; 4096]).unwrap();
+        assert!(Image::open(file.path()).is_err());
+    }
+}

@@ -25,13 +25,21 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Table(pub Vec<Row>);
 
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fault, firmware, seconds, is_timed, how } = self;
+        let missed = if *is_timed && *seconds > TARGET { format!("  MISSED target {TARGET} s") } else { String::new() };
+        // Padding is for text, which the name of the firmware becomes first.
+        let firmware = format!("{firmware:?}");
+        write!(f, "{fault:<20} {firmware:<9} {seconds:>8.1}  {how}{missed}")
+    }
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<20} {:<9} {:>8}  what brought it back", "fault", "firmware", "seconds")?;
-        for Row { fault, firmware, seconds, is_timed, how } in &self.0 {
-            let missed =
-                if *is_timed && *seconds > TARGET { format!("  MISSED target {TARGET} s") } else { String::new() };
-            writeln!(f, "{fault:<20} {firmware:<9?} {seconds:>8.1}  {how}{missed}")?;
+        for row in &self.0 {
+            writeln!(f, "{row}")?;
         }
         Ok(())
     }

@@ -76,7 +76,9 @@ fn run(site: &Site, report: &mut Report, firmware: Firmware) {
         let case = format!("{scenario}_{}_is_survived", name.replace('-', "_"));
         let row = report.value(&case, || fault(&mut story));
         let is_lost = row.is_none();
-        table.0.extend(row.map(|row| Row { fault: name, ..row }));
+        let row = row.map(|row| Row { fault: name, ..row });
+        row.iter().for_each(|row| println!("       {row}"));
+        table.0.extend(row);
         // What one fault left does not fail the next.
         if is_lost && report.value(&format!("{scenario}_machine_boots_again"), || story.again()).is_none() {
             break;

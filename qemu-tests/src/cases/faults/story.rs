@@ -106,11 +106,11 @@ impl Story {
         let start = Instant::now();
         let Err(error) = self.guest.hull_within(&format!("update {verb}"), WORK) else { bail!("it was not refused") };
         let text = format!("{error:#}");
-        let reason = text.lines().filter(|line| line.starts_with("hull: ")).next_back().unwrap_or(&text).to_owned();
+        let reason = text.rsplit_once("hull: ").map_or(&*text, |(_, reason)| reason);
         ensure!(reason.contains(word), "refused, but not for {word:?}: {text}");
         let seconds = start.elapsed();
         self.holds()?;
-        Ok(self.row(seconds, false, format!("refused: {}", shortened(&reason))))
+        Ok(self.row(seconds, false, format!("refused: {}", shortened(reason))))
     }
 
     /// Reboots, and waits until the old version runs; `stuck`: the firmware waits for somebody.
@@ -184,5 +184,5 @@ impl Story {
 fn shortened(text: &str) -> String {
     /// What fits in a line behind the other columns.
     const LENGTH: usize = 90;
-    text.trim_start_matches("hull: ").chars().take(LENGTH).collect()
+    text.trim().chars().take(LENGTH).collect()
 }
