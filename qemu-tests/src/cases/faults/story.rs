@@ -12,8 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Seconds of work of an update, on a machine that is not emulated: both slots are read and hashed.
-const WORK: u32 = 60;
+/// Seconds of work of an update, at most, on a machine that is not emulated: both slots are read and hashed, and under
+/// emulation beside other machines that takes minutes.
+const WORK: u32 = 150;
 /// Seconds from a reboot until the old version runs, at most: two tries with their deadlines, and a boot.
 const RECOVERY: u32 = 150;
 const POLL: Duration = Duration::from_millis(200);
