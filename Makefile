@@ -11,6 +11,7 @@ QUICK =
 SECONDS = 60
 CUTS ?= 1000
 SCENARIOS =
+FAULTS =
 KEY = build/keys
 VERSION =
 RELEASE = build/release
@@ -38,14 +39,20 @@ release: setup ## VERSION as a signed release below build/release/, for any web 
 	$(BUILDER) release --keys '$(KEY)' --version '$(VERSION)' --release-dir '$(RELEASE)' $(if $(QUICK),--quick) \
 	    $(RELEASE_OPTIONS)
 
+test-release: image ## the release 0.2.0 that VM tests update to, signed with the image's keys
+	$(BUILDER) release --keys '$(KEY)' --version 0.2.0 --output build/next --release-dir build/release $(if $(QUICK),--quick)
+
 test: setup ## everything: host, root, image and VM tests
 	@.ci/test
 
-vm-tests: image ## VM tests; SCENARIOS="name …" for some of them
+vm-tests: test-release ## VM tests; SCENARIOS="name …" for some of them
 	$(VM) vm-tests -- $(SCENARIOS)
 
-test-power: image ## power cut at CUTS random moments, from the first boot to a rollback; takes days under emulation
+test-power: test-release ## power cut at CUTS random moments, from the first boot to a rollback; takes days under emulation
 	CUTS='$(CUTS)' $(VM) vm-tests -- power
+
+test-faults: test-release ## every way an update can go wrong, on UEFI and on BIOS; FAULTS="name,…" for some of them
+	FAULTS='$(or $(FAULTS),all)' $(VM) vm-tests -- faults-uefi faults-bios
 
 fuzz: setup ## every fuzz target for SECONDS; what crashes one is kept in build/fuzz/
 	@fuzz/run $(SECONDS)
@@ -73,4 +80,4 @@ clean: ## remove build/ but its keys, and target/; downloads and kernels stay in
 	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
 	rm -rf target
 
-.PHONY: help run image release test vm-tests test-power fuzz bench bench-runtime check setup update-packages clean
+.PHONY: help run image test-release release test vm-tests test-power test-faults fuzz bench bench-runtime check setup update-packages clean

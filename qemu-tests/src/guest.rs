@@ -6,9 +6,11 @@ use crate::qmp;
 use crate::seed::{Seed, run};
 use crate::serial::{self, Port, Serial};
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a scenario asks for; the rest has defaults.
@@ -87,6 +89,8 @@ struct Running {
     process: Child,
     console: Serial,
     shell: Serial,
+    /// Length of the console's log at each reset.
+    resets: Arc<Mutex<Vec<usize>>>,
 }
 
 /// The login every scenario's user data makes.
@@ -95,6 +99,7 @@ pub const USER: &str = "tester";
 pub const DATA_DISK: &str = "/dev/disk/by-id/virtio-hulldata";
 /// PID 1's shell in the host's namespaces, on a virtio console: the checker's eyes.
 const DEBUG_SHELL: &str = "hull.debug-shell=hvc0";
+const HULL: &str = "/usr/bin/hull --socket /run/system-docker.sock";
 const POLL: Duration = Duration::from_millis(200);
 
 impl Guest {
@@ -135,6 +140,7 @@ impl Guest {
             taps: boot.taps.as_ref().map(|(_, taps)| taps.clone()).unwrap_or_default(),
             kernel_options: format!("{DEBUG_SHELL} {}", boot.kernel_options).trim_end().into(),
             variables,
+            clock: None,
         };
         let namespace = boot.taps.as_ref().map(|(namespace, _)| namespace.clone());
         Ok(Self { directory, ports, machine, key: site.key.clone(), namespace, running: None })
@@ -163,6 +169,11 @@ impl Guest {
         Ok(())
     }
 
+    /// Sets the machine's clock for the next start, as `1970-01-01T00:00:00`; `None` is the time of this machine.
+    pub fn set_clock(&mut self, clock: Option<&str>) {
+        self.machine.clock = clock.map(str::to_owned);
+    }
+
     /// Starts the VM; the serial logs are begun anew.
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "the VM runs already");
@@ -179,6 +190,8 @@ impl Guest {
             .args(self.machine.args())
             .args(["-display", "none", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", self.qmp_socket().display()))
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", self.events_socket().display()))
             .args(serial::args(&self.directory, 0, Port::Uart))
             .args(serial::args(&self.directory, 1, Port::Virtio))
             .stdin(Stdio::null())
@@ -188,7 +201,15 @@ impl Guest {
             .context("qemu-system-x86_64")?;
         let connect = |index| Serial::connect(&self.directory, index);
         match (connect(0), connect(1)) {
-            (Ok(console), Ok(shell)) => self.running = Some(Running { process, console, shell }),
+            (Ok(console), Ok(shell)) => {
+                let resets = Arc::default();
+                self.running = Some(Running { process, console, shell, resets: Arc::clone(&resets) });
+                let log = serial::log(&self.directory, 0);
+                qmp::watch(&self.events_socket(), move || {
+                    let length = std::fs::read(&log).map_or(0, |bytes| bytes.len());
+                    resets.lock().unwrap_or_else(PoisonError::into_inner).push(length);
+                })?;
+            }
             (Err(error), _) | (_, Err(error)) => {
                 let mut process = process;
                 drop(process.kill());
@@ -203,6 +224,10 @@ impl Guest {
         self.directory.join("qmp.sock")
     }
 
+    fn events_socket(&self) -> PathBuf {
+        self.directory.join("events.sock")
+    }
+
     fn qemu_log(&self) -> String {
         std::fs::read_to_string(self.directory.join("qemu.log")).unwrap_or_default()
     }
@@ -214,6 +239,16 @@ impl Guest {
     /// Everything the console (ttyS0) has shown since the start.
     pub fn console(&mut self) -> Result<String> {
         Ok(self.running()?.console.text())
+    }
+
+    /// What the console has shown from each start or reset of the machine to the next.
+    pub fn boots(&mut self) -> Result<Vec<String>> {
+        let log = std::fs::read(serial::log(&self.directory, 0))?;
+        let resets = self.running()?.resets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ends = resets.iter().copied().chain([log.len()]);
+        let begins = [0].into_iter().chain(resets.iter().copied());
+        let text = |(from, to)| String::from_utf8_lossy(log.get(from..to).unwrap_or_default()).replace('\r', "");
+        Ok(begins.zip(ends).map(text).collect())
     }
 
     /// Waits until the console shows `text`; `seconds` are for KVM and grow under emulation.
@@ -249,13 +284,33 @@ impl Guest {
 
     /// Runs a line in PID 1's debug shell: busybox, in the host's namespaces.
     pub fn host(&mut self, line: &str) -> Result<String> {
-        let deadline = self.deadline(20);
+        self.host_within(line, 20)
+    }
+
+    /// Runs a longer line there.
+    pub fn host_within(&mut self, line: &str, seconds: u32) -> Result<String> {
+        let deadline = self.deadline(seconds);
         self.running()?.shell.shell(line, deadline)
+    }
+
+    /// Types a line there whose end nobody waits for, as that of the machine.
+    pub fn host_begin(&mut self, line: &str) -> Result<()> {
+        self.running()?.shell.type_text(&format!("{line}\n"))
     }
 
     /// Runs `hull` in PID 1's debug shell, which needs no login.
     pub fn hull(&mut self, arguments: &str) -> Result<String> {
-        self.host(&format!("/usr/bin/hull --socket /run/system-docker.sock {arguments}"))
+        self.hull_within(arguments, 20)
+    }
+
+    /// Runs a longer verb of it.
+    pub fn hull_within(&mut self, arguments: &str, seconds: u32) -> Result<String> {
+        self.host_within(&format!("{HULL} {arguments}"), seconds)
+    }
+
+    /// Reboots the machine without waiting for it.
+    pub fn hull_reboot(&mut self) -> Result<()> {
+        self.host_begin(&format!("{HULL} reboot"))
     }
 
     /// Factor for times meant for a machine that is not emulated.
@@ -322,7 +377,12 @@ impl Guest {
 
     /// Sends a monitor command.
     pub fn monitor(&self, command: &str) -> Result<()> {
-        qmp::command(&self.qmp_socket(), command).map(drop)
+        qmp::command(&self.qmp_socket(), command, &json!({})).map(drop)
+    }
+
+    /// Plugs the network cable in or pulls it.
+    pub fn set_link(&self, up: bool) -> Result<()> {
+        qmp::command(&self.qmp_socket(), "set_link", &json!({ "name": "net0", "up": up })).map(drop)
     }
 
     fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {

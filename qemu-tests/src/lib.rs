@@ -6,6 +6,7 @@
 //! | [`attempts`] | what a service must not be able to do, tried from inside |
 //! | [`machine`] | a VM's description and its QEMU command line |
 //! | [`fault_disk`] | a disk with a volatile write cache, served by NBD, and its content after a power cut |
+//! | [`faults`] | releases that do not work, made of one that does; a server that lies |
 //! | [`guest`] | a running VM: serial console, ssh, QMP, end |
 //! | [`power`] | cut points, what a cut disk must hold, the table of outcomes |
 //! | [`serial`] | serial ports: what they showed, shells on them |
@@ -24,6 +25,7 @@ pub mod attempts;
 pub mod bench;
 pub mod cases;
 pub mod fault_disk;
+pub mod faults;
 pub mod guest;
 pub mod machine;
 pub mod power;

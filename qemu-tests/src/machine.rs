@@ -82,6 +82,8 @@ pub struct Machine {
     pub kernel_options: String,
     /// Copy of the firmware's variable store (UEFI).
     pub variables: PathBuf,
+    /// What the machine's clock shows at its start (UTC, `2006-06-17T16:01:21`); else that of this machine.
+    pub clock: Option<String>,
 }
 
 /// Serial number of [`Machine::data`].
@@ -98,6 +100,9 @@ impl Machine {
         let mut add = |list: &[&str]| args.extend(list.iter().map(|arg| (*arg).to_owned()));
         add(&["-machine", "q35", "-smp", "2", "-m", &self.memory.to_string(), "-nodefaults", "-vga", "std"]);
         add(&["-device", "virtio-rng-pci", "-device", "i6300esb", "-watchdog-action", "reset"]);
+        if let Some(clock) = &self.clock {
+            add(&["-rtc", &format!("base={clock}")]);
+        }
         if self.firmware == Firmware::Uefi {
             add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}")]);
             add(&["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.variables.display())]);
@@ -177,6 +182,7 @@ mod tests {
             taps: Vec::new(),
             kernel_options: "a=b,c".into(),
             variables: "v".into(),
+            clock: Some("1970-01-01T00:00:00".into()),
         }
     }
 
@@ -186,6 +192,7 @@ mod tests {
         assert!(args.contains(
             "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22,guestfwd=tcp:10.0.2.100:5000-cmd:socat STDIO TCP4:127.0.0.1:4000"
         ));
+        assert!(args.contains("-rtc base=1970-01-01T00:00:00"));
         assert!(args.contains("kernel-cmdline-extra=a=b,,c") && args.contains("ide-cd"));
         assert!(args.contains("file=data.qcow2,format=qcow2") && args.contains("drive=data,serial=hulldata"));
     }

@@ -1,7 +1,7 @@
-//! QEMU machine protocol over a unix socket: one command, one answer. See QEMU's qmp-spec.
+//! QEMU machine protocol over a unix socket: one command, one answer; and the resets, as they happen. See QEMU's qmp-spec.
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,16 +10,16 @@ use std::time::Duration;
 /// QEMU answers from its main loop; under emulation that may take a while.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Sends `command` (such as `system_powerdown`) and waits for its answer.
-pub fn command(socket: &Path, command: &str) -> Result<Value> {
+/// Sends `command` (such as `system_powerdown`) with its arguments, an object, and waits for its answer.
+pub fn command(socket: &Path, command: &str, arguments: &Value) -> Result<Value> {
     let stream = UnixStream::connect(socket).with_context(|| format!("QMP socket {}", socket.display()))?;
     stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
     let mut greeting = String::new();
     reader.read_line(&mut greeting)?;
-    for name in ["qmp_capabilities", command] {
-        writeln!(writer, "{{\"execute\":\"{name}\"}}")?;
+    for (name, arguments) in [("qmp_capabilities", &json!({})), (command, arguments)] {
+        writeln!(writer, "{}", json!({ "execute": name, "arguments": arguments }))?;
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line)? == 0 {
@@ -38,4 +38,19 @@ pub fn command(socket: &Path, command: &str) -> Result<Value> {
         }
     }
     bail!("QMP {command}: no answer")
+}
+
+/// Calls `reset` at every reset of the machine, on a thread of its own that ends with QEMU.
+pub fn watch(socket: &Path, mut reset: impl FnMut() + Send + 'static) -> Result<()> {
+    let mut stream = UnixStream::connect(socket).with_context(|| format!("QMP socket {}", socket.display()))?;
+    writeln!(stream, "{}", json!({ "execute": "qmp_capabilities" }))?;
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(std::result::Result::ok) {
+            let event = serde_json::from_str::<Value>(&line).unwrap_or_default();
+            if event["event"] == "RESET" {
+                reset();
+            }
+        }
+    });
+    Ok(())
 }

@@ -112,6 +112,7 @@ fn boot(options: &Options) -> Result<ExitCode> {
         services: Vec::new(),
         taps: Vec::new(),
         kernel_options: String::new(),
+        clock: None,
         variables,
     };
     explain(options, &key);

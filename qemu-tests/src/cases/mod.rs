@@ -13,9 +13,11 @@
 //! | [`update`] | a release fetched, tried, found good, rolled back; with UEFI and BIOS |
 //! | [`tampering`] | bits flipped in the root partition |
 //! | [`power`] | power cut at any instant, from the first boot to a rollback; two VMs of its own |
+//! | [`faults`] | updates that go wrong, one after another: what brings the version before back, and when |
 
 pub mod confinement;
 pub mod docker;
+pub mod faults;
 pub mod firmware;
 pub mod first_boot;
 pub mod image;
@@ -42,7 +44,9 @@ use crate::report::Report;
 pub type Scenario = fn(&Site, &mut Report);
 
 /// All scenarios, the longest first so that two at a time end together.
-pub const SCENARIOS: [(&str, Scenario); 12] = [
+pub const SCENARIOS: [(&str, Scenario); 14] = [
+    ("faults-uefi", faults::uefi),
+    ("faults-bios", faults::bios),
     ("first-boot", first_boot::run),
     ("user-data", user_data::run),
     ("system-docker", system_docker::run),
