@@ -34,7 +34,6 @@ struct Status {
 struct Slot {
     state: String,
     version: Option<String>,
-    left: Option<u8>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,7 +55,6 @@ struct Hold {
 #[serde(default)]
 struct Trial {
     version: String,
-    seconds_left: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,8 +146,8 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
             rows.push((name, describe(found, status.slot == slot)));
         }
     }
-    if let Some(Trial { version, seconds_left }) = &status.trial {
-        rows.push(("trial", format!("{version} has {seconds_left} s left to pass its gate")));
+    if let Some(Trial { version }) = &status.trial {
+        rows.push(("trial", format!("{version} has to pass its gate yet")));
     }
     if let Some(hold) = &status.hold {
         let reason = hold.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("no reason given");
@@ -177,13 +175,11 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
 }
 
 fn describe(slot: &Slot, runs: bool) -> String {
-    let state = match (slot.state.as_str(), slot.left) {
-        ("trial", Some(1)) => "on trial, 1 boot left".into(),
-        ("trial", Some(left)) => format!("on trial, {left} boots left"),
-        ("trial", None) => "on trial".into(),
-        ("bad", _) => "given up".into(),
-        ("written", _) => "written, not booted yet".into(),
-        (other, _) => other.to_owned(),
+    let state = match slot.state.as_str() {
+        "trial" => "on trial",
+        "bad" => "given up",
+        "written" => "written, not booted yet",
+        other => other,
     };
     let version = slot.version.as_deref().map(|version| format!("{version}, ")).unwrap_or_default();
     format!("{version}{state}{}", if runs { ", runs" } else { "" })

@@ -1,5 +1,5 @@
 //! Updates that go wrong: one machine for each firmware, one fault after another on it, and how long it takes until the
-//! version before runs again. `FAULTS` chooses: names with commas, `all`; unset, those of [`USUAL`].
+//! version before runs again. `FAULTS` chooses: names with commas, `all`; unset, those of [`usual`].
 //!
 //! | module | what |
 //! |---|---|
@@ -23,8 +23,13 @@ use story::Story;
 /// Runs one fault on a machine that works, and leaves it working.
 type Run = fn(&mut Story) -> Result<Row>;
 
-/// Those of every run: each stands for the others of its layer.
-const USUAL: [&str; 5] = ["panic", "daemon-crash-loop", "gate", "root-block", "server-corrupt"];
+/// Those of every run: each stands for the others of its layer. What is found in user space is the same on both.
+fn usual(firmware: Firmware) -> [&'static str; 3] {
+    match firmware {
+        Firmware::Uefi => ["panic", "gate", "server-corrupt"],
+        Firmware::Bios => ["panic", "daemon-crash-loop", "root-block"],
+    }
+}
 /// All of them.
 const FAULTS: [(&str, Run); 23] = [
     ("panic", versions::panic),
@@ -68,7 +73,7 @@ fn run(site: &Site, report: &mut Report, firmware: Firmware) {
         Firmware::Bios => "faults_bios",
     };
     let wanted = std::env::var("FAULTS").ok();
-    let Some(chosen) = report.value(&format!("{scenario}_are_chosen"), || choose(wanted.as_deref())) else { return };
+    let Some(chosen) = report.value(&format!("{scenario}_are_chosen"), || choose(wanted.as_deref(), firmware)) else { return };
     let begun = report.value(&format!("{scenario}_machine_boots"), || Story::begin(site, scenario, firmware));
     let Some(mut story) = begun else { return };
     let mut table = Table::default();
@@ -87,9 +92,9 @@ fn run(site: &Site, report: &mut Report, firmware: Firmware) {
     println!("{table}");
 }
 
-fn choose(wanted: Option<&str>) -> Result<Vec<(&'static str, Run)>> {
+fn choose(wanted: Option<&str>, firmware: Firmware) -> Result<Vec<(&'static str, Run)>> {
     let names: Vec<&str> = match wanted.map(str::trim).filter(|text| !text.is_empty()) {
-        None => USUAL.into(),
+        None => usual(firmware).into(),
         Some("all") => return Ok(FAULTS.into()),
         Some(text) => text.split(',').map(str::trim).collect(),
     };
@@ -106,8 +111,8 @@ mod tests {
 
     #[test]
     fn faults_are_chosen_by_name() {
-        let names = |wanted| choose(wanted).map(|chosen| chosen.iter().map(|(name, _)| *name).collect::<Vec<_>>()).ok();
-        assert_eq!(names(None).unwrap().len(), USUAL.len());
+        let names = |wanted| choose(wanted, Firmware::Bios).map(|chosen| chosen.iter().map(|(name, _)| *name).collect::<Vec<_>>()).ok();
+        assert_eq!(names(None).unwrap().len(), 3);
         assert_eq!(names(Some("all")).unwrap().len(), FAULTS.len());
         assert_eq!(names(Some("gate, panic")).unwrap(), ["panic", "gate"]);
         assert_eq!(names(Some("gat")), None);

@@ -136,9 +136,8 @@ async fn settle(system: &Rc<System>) {
     }
     match work::run(system, Work::Settle, &mut |_| {}).await {
         Ok(Done::Noted { failed: Some(failed) }) => {
-            let text = format!("the update to version {} came to nothing: {}", failed.version, failed.reason);
-            system.console.line("hull", &text);
-            log::error!("{text}");
+            // The daemon's errors are shown on the console, too.
+            log::error!("the update to version {} came to nothing: {}", failed.version, failed.reason);
         }
         Ok(_) => {}
         Err(error) => log::warn!("what became of the last update cannot be found out: {error}"),

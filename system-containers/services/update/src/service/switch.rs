@@ -85,6 +85,7 @@ impl Worker<'_> {
             SlotState::Bad => Some(self.failed(&trial)),
         };
         self.record.trial = None;
+        self.record.available = None;
         if let Some(failed) = &failed {
             self.record.mark_bad(&failed.version, &failed.reason, self.now);
             self.record.note("apply", self.now, &format!("{} failed: {}", failed.version, failed.reason));
