@@ -73,7 +73,9 @@ fn run(site: &Site, report: &mut Report, firmware: Firmware) {
         Firmware::Bios => "faults_bios",
     };
     let wanted = std::env::var("FAULTS").ok();
-    let Some(chosen) = report.value(&format!("{scenario}_are_chosen"), || choose(wanted.as_deref(), firmware)) else { return };
+    let Some(chosen) = report.value(&format!("{scenario}_are_chosen"), || choose(wanted.as_deref(), firmware)) else {
+        return;
+    };
     let begun = report.value(&format!("{scenario}_machine_boots"), || Story::begin(site, scenario, firmware));
     let Some(mut story) = begun else { return };
     let mut table = Table::default();
@@ -111,7 +113,9 @@ mod tests {
 
     #[test]
     fn faults_are_chosen_by_name() {
-        let names = |wanted| choose(wanted, Firmware::Bios).map(|chosen| chosen.iter().map(|(name, _)| *name).collect::<Vec<_>>()).ok();
+        let names = |wanted| {
+            choose(wanted, Firmware::Bios).map(|chosen| chosen.iter().map(|(name, _)| *name).collect::<Vec<_>>()).ok()
+        };
         assert_eq!(names(None).unwrap().len(), 3);
         assert_eq!(names(Some("all")).unwrap().len(), FAULTS.len());
         assert_eq!(names(Some("gate, panic")).unwrap(), ["panic", "gate"]);
