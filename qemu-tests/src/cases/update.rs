@@ -68,9 +68,9 @@ fn fetch(guest: &Guest) -> Result<()> {
 
 fn apply(guest: &mut Guest) -> Result<()> {
     guest.root("docker run -d --name kept --restart always --network host busybox true 2>/dev/null; echo before > /var/lib/kept")?;
-    // The connection ends with the machine.
-    drop(guest.root("hull update apply"));
-    guest.close_ssh();
+    let text = guest.root("hull update apply --no-reboot")?;
+    ensure!(text.contains(&format!("the next boot tries version {NEW}")), "{text}");
+    reboot(guest)?;
     guest.wait_console(&format!("version {NEW} is good"), 120)?;
     let text = guest.retry(60, "sudo hull status")?;
     ensure!(text.contains(&format!("{NEW}, slot b")), "{text}");
@@ -79,12 +79,18 @@ fn apply(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
+/// The connection must not be there when the machine goes: it would be waited for.
+fn reboot(guest: &Guest) -> Result<()> {
+    guest.root("(sleep 1; hull reboot) > /dev/null 2>&1 &")?;
+    guest.close_ssh();
+    Ok(())
+}
+
 fn rollback(guest: &mut Guest) -> Result<()> {
     let seen = guest.console()?.matches("boot complete").count();
     let text = guest.root("hull update rollback --no-reboot")?;
     ensure!(text.contains("the next boot is version"), "{text}");
-    drop(guest.root("hull reboot"));
-    guest.close_ssh();
+    reboot(guest)?;
     guest.wait_console_times("boot complete", seen + 1, 120)?;
     let text = guest.retry(60, "sudo hull status")?;
     ensure!(text.contains("slot a") && !text.contains(&format!("version   {NEW}")), "{text}");
