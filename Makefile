@@ -48,7 +48,7 @@ test: setup ## everything: host, root, image and VM tests
 vm-tests: test-release ## VM tests; SCENARIOS="name …" for some of them
 	$(VM) vm-tests -- $(SCENARIOS)
 
-test-power: test-release ## power cut at CUTS random moments, from the first boot to a rollback; takes days under emulation
+test-power: test-release ## power cut at CUTS random moments, from the first boot to a rollback; takes a night under emulation
 	CUTS='$(CUTS)' $(VM) vm-tests -- power
 
 test-faults: test-release ## every way an update can go wrong, on UEFI and on BIOS; FAULTS="name,…" for some of them
