@@ -33,6 +33,12 @@ pub struct Places {
     pub roots: PathBuf,
 }
 
+impl Places {
+    fn record(&self) -> PathBuf {
+        self.state.join("record.json")
+    }
+}
+
 /// What a job works with.
 struct Worker<'a> {
     places: &'a Places,
@@ -50,8 +56,7 @@ struct Worker<'a> {
 /// Why nothing of effect was done, for people.
 pub fn run(places: &Places, request: &Request, tell: &dyn Fn(String)) -> Result<Done> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let path = places.state.join("record.json");
-    let loaded = record::load(&path, now).context("the kernel gives no random numbers")?;
+    let loaded = record::load(&places.record(), now).context("the kernel gives no random numbers")?;
     if let Some(aside) = loaded.set_aside {
         tell(format!("what was remembered of updates cannot be used and was set aside: {}", aside.reason));
     }
@@ -67,11 +72,8 @@ pub fn run(places: &Places, request: &Request, tell: &dyn Fn(String)) -> Result<
         worker.record.note(name(work), now, &outcome);
     }
     let saved = worker.remember();
-    match (result, saved) {
-        (Ok(done), Ok(())) => Ok(done),
-        (Ok(_), Err(error)) => Err(error),
-        (Err(error), _) => Err(error),
-    }
+    // Why the work failed counts more than that this cannot be remembered.
+    result.and_then(|done| saved.map(|()| done))
 }
 
 impl Worker<'_> {
@@ -85,7 +87,7 @@ impl Worker<'_> {
     }
 
     fn remember(&mut self) -> Result<()> {
-        let path = self.places.state.join("record.json");
+        let path = self.places.record();
         record::save(&path, &mut self.record).with_context(|| path.display().to_string())
     }
 
