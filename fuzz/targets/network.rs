@@ -1,4 +1,5 @@
-//! `network-config` and meta-data of a medium, and fragments of the machine configuration, up to the files rendered.
+//! `network-config` and meta-data of a medium, `ip=` of the kernel command line, and fragments of the machine
+//! configuration, up to the files rendered.
 #![no_main]
 
 use hull_cloud_config::document::{toml_tree, yaml};
@@ -10,8 +11,12 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     let mut messages = Messages::new("network-config");
     seed::meta::parse(text.as_bytes(), &mut messages);
+    let words = seed::command_line::parse(text, &mut messages);
+    let mut networks = vec![network::kernel::read(&words.network, &mut messages)];
     if let Ok(node) = yaml::parse(text, &mut messages) {
-        let network = network::read(&node, "", &mut messages);
+        networks.push(network::read(&node, "", &mut messages));
+    }
+    for network in networks {
         let config = MachineConfig { network, ..MachineConfig::default() };
         render::plan(&config, None, &mut messages);
     }

@@ -14,6 +14,8 @@
 //! | [`erofs`] | root to erofs and its hash tree |
 //! | [`boot`] | initrd, UKI, GRUB |
 //! | [`disk`], [`guid`] | partitions and the raw image |
+//! | [`images`] | the raw image in the forms that platforms take |
+//! | [`delta`] | what an update from one erofs to another fetches |
 //! | [`manifest`] | `image.json` |
 //! | [`keys`], [`release`], [`sbom`] | who signs, what is published, what it is made of |
 //! | [`tools`], [`progress`] | programs that are run, steps that are shown |
@@ -21,9 +23,11 @@
 mod binaries;
 mod boot;
 mod confinement;
+mod delta;
 mod disk;
 mod erofs;
 mod guid;
+mod images;
 mod kernel;
 mod keys;
 mod layout;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::images::format::{self, Format};
 use anyhow::{Context, Result, bail};
 use hull_update::trust::Wave;
 use hull_update::version::Version;
@@ -11,12 +12,14 @@ usage: image-build VERB [OPTION…]
 
 verbs
   image                everything, into the output folder
+  images               the finished raw image in the forms that platforms take, and images.json
   release              everything as a release: files, manifest and channel, signed, for a web server
   packages             only fetch and unpack the Debian packages
   kernel               only build the kernel
   check-config         service definitions, docs/confinement.md, and the built kernel's configuration against its lists
   confinement-page     write docs/confinement.md from the service definitions
   check-reproducible   assemble the image a second time and compare
+  check-delta          what an update fetches when OpenSSL and OpenSSH change to another version the archive holds
 
 options
   --output DIR         default: build/ of the checkout
@@ -26,6 +29,8 @@ options
   --version VERSION    of the image; default: the workspace's
   --keys DIR           whom the image trusts for updates: root.json, root.key and release.key, made where there are none;
                        without it the image trusts nobody
+  --formats WORDS      of images, separated by commas; default: all: raw.zst, qcow2, vmdk, ova, vhd, vhdx, gce,
+                       iso, pxe
 
 options of release, which needs --keys and --version
   --release-dir DIR    default: release/ of the output folder
@@ -41,6 +46,8 @@ options of release, which needs --keys and --version
 pub(crate) enum Verb {
     /// Everything.
     Image,
+    /// Other forms of the raw image.
+    Images,
     /// Everything, published.
     Release,
     /// Fetch packages.
@@ -53,6 +60,8 @@ pub(crate) enum Verb {
     ConfinementPage,
     /// Build twice.
     CheckReproducible,
+    /// Measure an update.
+    CheckDelta,
     /// Print the usage.
     Help,
 }
@@ -74,6 +83,8 @@ pub(crate) struct Options {
     pub(crate) version: Option<Version>,
     /// Folder of keys.
     pub(crate) keys: Option<PathBuf>,
+    /// Forms that [`Verb::Images`] makes.
+    pub(crate) formats: Vec<Format>,
     /// How it is published.
     pub(crate) release: ReleaseOptions,
 }
@@ -115,6 +126,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>, mirror: Option<
         quick: false,
         version: None,
         keys: None,
+        formats: Format::ALL.into(),
         release: ReleaseOptions::default(),
     };
     let mut verb = None;
@@ -126,6 +138,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>, mirror: Option<
             Long("refresh") => options.refresh = true,
             Long("version") => options.version = Some(parser.value()?.parse()?),
             Long("keys") => options.keys = Some(parser.value()?.into()),
+            Long("formats") => options.formats = format::parse(&parser.value()?.string()?)?,
             Long("release-dir") => options.release.folder = Some(parser.value()?.into()),
             Long("channel") => options.release.channel = parser.value()?.string()?,
             Long("expires-days") => options.release.expires_days = parser.value()?.parse()?,
@@ -161,12 +174,14 @@ fn waves(text: &str) -> Result<Vec<Wave>> {
 fn verb_of(text: &str) -> Result<Verb> {
     Ok(match text {
         "image" => Verb::Image,
+        "images" => Verb::Images,
         "release" => Verb::Release,
         "packages" => Verb::Packages,
         "kernel" => Verb::Kernel,
         "check-config" => Verb::CheckConfig,
         "confinement-page" => Verb::ConfinementPage,
         "check-reproducible" => Verb::CheckReproducible,
+        "check-delta" => Verb::CheckDelta,
         _ => bail!("there is no verb \"{text}\"\n\n{USAGE}"),
     })
 }
@@ -190,6 +205,7 @@ mod tests {
             quick: false,
             version: None,
             keys: None,
+            formats: Format::ALL.into(),
             release: ReleaseOptions::default(),
         };
         assert_eq!(options, expected);
@@ -209,6 +225,12 @@ mod tests {
         for wrong in ["--version v1", "--waves 1", "--waves 0:101", "--waves 0:5,0:6", "--waves 0:5,1:5", "--waves ,"] {
             assert!(parse_words(&format!("release {wrong}"), None).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn formats() {
+        assert_eq!(parse_words("images --formats vhd,qcow2", None).unwrap().formats, [Format::Qcow2, Format::Vhd]);
+        assert!(parse_words("images --formats vdi", None).unwrap_err().to_string().contains("no \"vdi\""));
     }
 
     #[test]

@@ -4,12 +4,15 @@
 //! |---|---|
 //! | [`inputs`] | everything the image is made of, from caches or freshly made |
 //! | [`assemble`] | inputs to a raw image: the part that has to be reproducible |
+//! | [`delta`] | the image of other packages, and what an update from it fetches |
 //! | [`publish`] | the image as a release |
 
 mod assemble;
+mod delta;
 mod inputs;
 mod publish;
 
+use crate::images::{self, Source};
 use crate::layout::Layout;
 use crate::manifest::{Carried, ENGINE, Manifest, Sizes};
 use crate::options::{Options, USAGE, Verb};
@@ -37,12 +40,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let layout = Layout::new(options.output.clone())?;
     match options.verb {
         Verb::Image => image(&layout, options),
+        Verb::Images => {
+            let tools = inputs::tools(&layout, options)?;
+            images::make(&Source::open(&layout.output(&format!("{NAME}.raw")), tools)?, &options.formats)
+        }
         Verb::Release => publish::release(&layout, options),
         Verb::Packages => inputs::packages(&layout, options).map(drop),
         Verb::Kernel => inputs::kernel(&layout, options).map(drop),
         Verb::CheckConfig => check_config(&layout),
         Verb::ConfinementPage => confinement::write(&layout.repo, &services::load(&layout.services())?),
         Verb::CheckReproducible => check_reproducible(&layout, options),
+        Verb::CheckDelta => delta::check(&layout, options),
         Verb::Help => Ok(()),
     }
 }
@@ -51,12 +59,7 @@ fn image(layout: &Layout, options: &Options) -> Result<()> {
     let inputs = Inputs::gather(layout, options)?;
     let raw = layout.output(&format!("{NAME}.raw"));
     let assembled = assemble::assemble(&inputs, &layout.build, &raw)?;
-    step("qcow2", || {
-        let qcow2 = layout.output(&format!("{NAME}.qcow2"));
-        let mut convert = Command::new("qemu-img");
-        convert.args(["convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd"]).args([&raw, &qcow2]);
-        run_tool(&mut convert).map(drop)
-    })?;
+    step("qcow2", || images::qcow2(&raw, &layout.output(&format!("{NAME}.qcow2"))))?;
     let manifest = step("sizes and package list", || manifest_of(&inputs, &assembled, layout, &raw))?;
     fs::write(layout.output("image.json"), serde_json::to_vec_pretty(&manifest)?)?;
     let sizes = serde_json::to_string(&manifest.sizes)?;

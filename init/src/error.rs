@@ -30,6 +30,8 @@ pub(crate) enum BootError {
          disk is attached and that its driver is in the kernel"
     )]
     RootNotFound { root_hash: String, seconds: u64, disks: String },
+    #[error("cannot use {path} of the initrd as a block device: {errno}")]
+    Carried { path: &'static str, errno: Errno },
     #[error("cannot set up verification of the root file system on {device}: {source}")]
     Verity { device: String, source: hull_sys::dm::Error },
     #[error(
@@ -57,6 +59,7 @@ impl BootError {
             Self::Read { .. }
             | Self::NotNamed { .. }
             | Self::RootNotFound { .. }
+            | Self::Carried { .. }
             | Self::Verity { .. }
             | Self::RootTooSmall { .. }
             | Self::RootMount { .. }

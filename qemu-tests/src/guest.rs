@@ -1,10 +1,13 @@
 //! A running VM: its serial ports, commands over ssh, the monitor, and its end.
 
 use crate::accel::Accel;
-use crate::machine::{Disk, Firmware, Machine, Network, OVMF_VARIABLES};
+use crate::hardware::Hardware;
+use crate::machine::{Disk, Firmware, Machine, Network, OVMF_VARIABLES, format_of};
+use crate::namespace;
 use crate::qmp;
 use crate::seed::{Seed, run};
 use crate::serial::{self, Port, Serial};
+use crate::ssh::{Ssh, Target};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::net::TcpListener;
@@ -18,6 +21,12 @@ use std::time::{Duration, Instant};
 pub struct Boot {
     /// Firmware.
     pub firmware: Firmware,
+    /// What disk and network are attached to.
+    pub hardware: Hardware,
+    /// The image below the disk in place of the site's; format by its name.
+    pub image: Option<PathBuf>,
+    /// What the machine boots from in place of a disk.
+    pub diskless: Option<Disk>,
     /// MiB.
     pub memory: u32,
     /// User data volume.
@@ -30,6 +39,8 @@ pub struct Boot {
     pub services: Vec<(String, u16)>,
     /// Network namespace of this machine that QEMU runs in, and tap devices in there.
     pub taps: Option<(String, Vec<String>)>,
+    /// Address that the machine has in that namespace, where ssh finds it; else by a forwarded port.
+    pub address: Option<String>,
     /// Added kernel options, besides the debug shell's.
     pub kernel_options: String,
     /// Size of the disk in bytes; `None` leaves the image's.
@@ -44,12 +55,16 @@ impl Default for Boot {
     fn default() -> Self {
         Self {
             firmware: Firmware::Uefi,
+            hardware: Hardware::Virtio,
+            image: None,
+            diskless: None,
             memory: 1024,
             seed: None,
             network: Network::Isolated,
             ports: Vec::new(),
             services: Vec::new(),
             taps: None,
+            address: None,
             kernel_options: String::new(),
             disk_size: Some(8 << 30),
             served: None,
@@ -71,6 +86,14 @@ pub struct Site {
     pub accel: Accel,
 }
 
+impl Site {
+    /// The public key, a line without its end.
+    pub fn public_key(&self) -> Result<String> {
+        let text = std::fs::read_to_string(self.key.with_extension("pub")).context("the run's public key")?;
+        Ok(text.trim().to_owned())
+    }
+}
+
 /// A VM's files and, while it runs, its process.
 #[derive(Debug)]
 pub struct Guest {
@@ -79,7 +102,7 @@ pub struct Guest {
     /// Forwarded ports, host to guest; the first is ssh.
     pub ports: Vec<(u16, u16)>,
     machine: Machine,
-    key: PathBuf,
+    ssh: Ssh,
     namespace: Option<String>,
     running: Option<Running>,
 }
@@ -110,9 +133,13 @@ impl Guest {
             std::fs::remove_dir_all(&directory)?;
         }
         std::fs::create_dir_all(&directory)?;
-        let disk = match &boot.served {
-            Some(socket) => Disk::Nbd(socket.clone()),
-            None => Disk::File(copy_on_write(site, &directory, boot.disk_size)?),
+        let disk = match (&boot.diskless, &boot.served) {
+            (Some(disk), _) => disk.clone(),
+            (None, Some(socket)) => Disk::Nbd(socket.clone()),
+            (None, None) => {
+                let image = boot.image.as_ref().unwrap_or(&site.image);
+                Disk::File(copy_on_write(image, &directory, boot.disk_size)?)
+            }
         };
         let data = boot.data_size.map(|size| (directory.join("data.qcow2"), size));
         if let Some((data, size)) = &data {
@@ -130,6 +157,7 @@ impl Guest {
         let machine = Machine {
             accel: site.accel,
             firmware: boot.firmware,
+            hardware: boot.hardware,
             memory: boot.memory,
             disk,
             data: data.map(|(data, _)| data),
@@ -138,12 +166,18 @@ impl Guest {
             ports: ports.clone(),
             services: boot.services.clone(),
             taps: boot.taps.as_ref().map(|(_, taps)| taps.clone()).unwrap_or_default(),
+            smbios: Vec::new(),
             kernel_options: format!("{DEBUG_SHELL} {}", boot.kernel_options).trim_end().into(),
             variables,
             clock: None,
         };
         let namespace = boot.taps.as_ref().map(|(namespace, _)| namespace.clone());
-        Ok(Self { directory, ports, machine, key: site.key.clone(), namespace, running: None })
+        let target = match (&namespace, &boot.address) {
+            (Some(namespace), Some(address)) => Target::Own { namespace: namespace.clone(), address: address.clone() },
+            _ => Target::Forwarded(ports[0].0),
+        };
+        let ssh = Ssh { target, user: USER, key: site.key.clone(), control: directory.join("ssh") };
+        Ok(Self { directory, ports, machine, ssh, namespace, running: None })
     }
 
     /// Prepares and starts.
@@ -169,6 +203,11 @@ impl Guest {
         Ok(())
     }
 
+    /// Sets what the firmware says of the machine from the next start on, as options of QEMU's `-smbios`.
+    pub fn set_smbios(&mut self, options: Vec<String>) {
+        self.machine.smbios = options;
+    }
+
     /// Sets the machine's clock for the next start, as `1970-01-01T00:00:00`; `None` is the time of this machine.
     pub fn set_clock(&mut self, clock: Option<&str>) {
         self.machine.clock = clock.map(str::to_owned);
@@ -178,15 +217,7 @@ impl Guest {
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "the VM runs already");
         let log = std::fs::File::create(self.directory.join("qemu.log"))?;
-        let mut qemu = match &self.namespace {
-            None => Command::new("qemu-system-x86_64"),
-            Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace, "qemu-system-x86_64"]);
-                command
-            }
-        };
-        let process = qemu
+        let process = namespace::command(self.namespace.as_deref(), "qemu-system-x86_64")
             .args(self.machine.args())
             .args(["-display", "none", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", self.qmp_socket().display()))
@@ -206,8 +237,12 @@ impl Guest {
                 self.running = Some(Running { process, console, shell, resets: Arc::clone(&resets) });
                 let log = serial::log(&self.directory, 0);
                 qmp::watch(&self.events_socket(), move || {
-                    let length = std::fs::read(&log).map_or(0, |bytes| bytes.len());
-                    resets.lock().unwrap_or_else(PoisonError::into_inner).push(length);
+                    let length = std::fs::metadata(&log).map_or(0, |data| usize::try_from(data.len()).unwrap_or(0));
+                    let mut resets = resets.lock().unwrap_or_else(PoisonError::into_inner);
+                    // A kernel asks for its reset several times, until one of the ways to do it works.
+                    if resets.last() != Some(&length) {
+                        resets.push(length);
+                    }
                 })?;
             }
             (Err(error), _) | (_, Err(error)) => {
@@ -328,34 +363,26 @@ impl Guest {
         format!("the console ends with:\n{console}\n{log}")
     }
 
-    fn ssh_command(&self) -> Command {
-        let mut ssh = Command::new("ssh");
-        ssh.args(["-q", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "ControlMaster=auto"])
-            // A machine whose power is cut says no farewell.
-            .args(["-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=6"])
-            .args(["-o", "ControlPersist=60", "-o"])
-            .arg(format!("ControlPath={}", self.directory.join("ssh").display()))
-            .arg("-i")
-            .arg(&self.key)
-            .args(["-p", &self.ports[0].0.to_string(), "-l", USER]);
-        ssh
-    }
-
     /// Runs a shell line as the scenario's user; fails on a status other than 0.
     pub fn ssh(&self, line: &str) -> Result<String> {
-        run(self.ssh_command().args(["127.0.0.1", line]))
+        self.ssh.run(line)
     }
 
     /// Copies a file to a path the scenario's user can write.
     pub fn upload(&self, from: &Path, to: &str) -> Result<()> {
-        let file = std::fs::File::open(from).with_context(|| format!("{}", from.display()))?;
-        run(self.ssh_command().args(["127.0.0.1", &format!("cat > {to}")]).stdin(file)).map(drop)
+        self.ssh.upload(from, to)
     }
 
     /// Runs a shell line as root by sudo.
     pub fn root(&self, line: &str) -> Result<String> {
         self.ssh(&format!("sudo sh -c '{}'", line.replace('\'', r"'\''")))
+    }
+
+    /// Reboots as a person does. The connection must not be there when the machine goes: it would be waited for.
+    pub fn reboot_by_ssh(&self) -> Result<()> {
+        self.root("(sleep 1; hull reboot) > /dev/null 2>&1 &")?;
+        self.close_ssh();
+        Ok(())
     }
 
     /// Tries a shell line until it succeeds.
@@ -380,9 +407,9 @@ impl Guest {
         qmp::command(&self.qmp_socket(), command, &json!({})).map(drop)
     }
 
-    /// Plugs the network cable in or pulls it.
-    pub fn set_link(&self, up: bool) -> Result<()> {
-        qmp::command(&self.qmp_socket(), "set_link", &json!({ "name": "net0", "up": up })).map(drop)
+    /// Plugs a network cable in or pulls it: that of the card `net0`, or of a tap's, `tap<number from 1>`.
+    pub fn set_link(&self, card: &str, up: bool) -> Result<()> {
+        qmp::command(&self.qmp_socket(), "set_link", &json!({ "name": card, "up": up })).map(drop)
     }
 
     fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
@@ -403,8 +430,7 @@ impl Guest {
 
     /// Closes the shared ssh connection, as before a reboot that would leave it hanging.
     pub fn close_ssh(&self) {
-        // Fails when there is none, which is as well.
-        drop(self.ssh_command().args(["-O", "exit", "127.0.0.1"]).output());
+        self.ssh.close();
     }
 
     /// Pulls the plug.
@@ -429,12 +455,12 @@ impl Drop for Guest {
     }
 }
 
-/// A disk over the image under test, which stays as it is.
-fn copy_on_write(site: &Site, directory: &Path, size: Option<u64>) -> Result<PathBuf> {
+/// A disk over an image, which stays as it is.
+fn copy_on_write(image: &Path, directory: &Path, size: Option<u64>) -> Result<PathBuf> {
     let disk = directory.join("disk.qcow2");
-    let image = site.image.canonicalize().with_context(|| format!("image {}", site.image.display()))?;
+    let below = image.canonicalize().with_context(|| format!("image {}", image.display()))?;
     let mut create = Command::new("qemu-img");
-    create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image).arg(&disk);
+    create.args(["create", "-q", "-f", "qcow2", "-F", format_of(image), "-b"]).arg(below).arg(&disk);
     if let Some(size) = size {
         create.arg(size.to_string());
     }

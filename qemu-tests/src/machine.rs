@@ -1,6 +1,7 @@
 //! A VM's description and the QEMU command line it means.
 
 use crate::accel::Accel;
+use crate::hardware::Hardware;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -27,31 +28,38 @@ pub enum Network {
 /// Where the system disk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disk {
-    /// A file; format by its name (`.raw` or qcow2).
+    /// A file; format by its name, see [`format_of`].
     File(PathBuf),
     /// The unix socket of an NBD server, such as [`crate::fault_disk::FaultDisk`].
     Nbd(PathBuf),
+    /// There is none: a medium that cannot be written.
+    Medium(PathBuf),
+    /// There is none: a folder that is served by TFTP, with `boot.ipxe` for BIOS and `hull.efi` for UEFI.
+    Network(PathBuf),
 }
 
 impl Disk {
-    /// File or socket.
+    /// File, socket or folder.
     pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Nbd(path) => path,
+            Self::File(path) | Self::Nbd(path) | Self::Medium(path) | Self::Network(path) => path,
         }
     }
 
-    /// Options of `-drive`. The NBD server must see the guest's flushes: the guest is shown a volatile write cache
+    /// Options of `-drive`, if there is one. The NBD server must see the guest's flushes: the guest is shown a volatile write cache
     /// (writeback) and flushes are not dropped, as `cache=unsafe` would. QEMU flushes of itself only when it stops or ends
     /// in an orderly manner; when it is killed it does not.
-    fn drive(&self) -> String {
-        match self {
-            Self::File(file) => format!("file={},format={}", file.display(), format_of(file)),
+    fn drive(&self) -> Option<String> {
+        let drive = match self {
+            Self::Network(_) => return None,
+            Self::Medium(file) => format!("file={},format=raw,readonly=on", file.display()),
+            Self::File(file) => format!("file={},format={},discard=unmap", file.display(), format_of(file)),
             Self::Nbd(socket) => format!(
-                "file.driver=nbd,file.server.type=unix,file.server.path={},format=raw,cache.writeback=on,cache.no-flush=off",
+                "file.driver=nbd,file.server.type=unix,file.server.path={},format=raw,cache.writeback=on,cache.no-flush=off,discard=unmap",
                 socket.display()
             ),
-        }
+        };
+        Some(drive)
     }
 }
 
@@ -62,6 +70,8 @@ pub struct Machine {
     pub accel: Accel,
     /// Firmware.
     pub firmware: Firmware,
+    /// What disk and network are attached to.
+    pub hardware: Hardware,
     /// MiB.
     pub memory: u32,
     /// System disk.
@@ -76,6 +86,8 @@ pub struct Machine {
     pub ports: Vec<(u16, u16)>,
     /// Guest address to host loopback port: (`10.0.2.100:5000`, 5000).
     pub services: Vec<(String, u16)>,
+    /// Further options of `-smbios`.
+    pub smbios: Vec<String>,
     /// Host tap devices, each a network card with the MAC address `52:54:00:00:00:<number from 1>`.
     pub taps: Vec<String>,
     /// Options appended to the kernel command line for this boot.
@@ -107,13 +119,15 @@ impl Machine {
             add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}")]);
             add(&["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.variables.display())]);
         }
-        add(&["-drive", &format!("if=none,id=system,{},discard=unmap", self.disk.drive())]);
-        add(&["-device", "virtio-blk-pci,drive=system,bootindex=1"]);
+        if let Some(drive) = self.disk.drive() {
+            add(&["-drive", &format!("if=none,id=system,{drive}")]);
+            add(&self.hardware.disk());
+        }
         if let Some(seed) = &self.seed {
             let cdrom = seed.extension().is_some_and(|extension| extension == "iso");
             let media = if cdrom { ",media=cdrom" } else { "" };
             add(&["-drive", &format!("if=none,id=seed,file={},format=raw,readonly=on{media}", seed.display())]);
-            add(&["-device", if cdrom { "ide-cd,drive=seed" } else { "virtio-blk-pci,drive=seed" }]);
+            add(&["-device", if cdrom { "ide-cd,bus=ide.1,drive=seed" } else { "virtio-blk-pci,drive=seed" }]);
         }
         if let Some(data) = &self.data {
             add(&["-drive", &format!("if=none,id=data,file={},format={}", data.display(), format_of(data))]);
@@ -128,6 +142,9 @@ impl Machine {
                 ),
             ]);
         }
+        for option in &self.smbios {
+            add(&["-smbios", option]);
+        }
         for (index, tap) in self.taps.iter().enumerate() {
             let number = index + 1;
             add(&["-netdev", &format!("tap,id=tap{number},ifname={tap},script=no,downscript=no")]);
@@ -138,15 +155,34 @@ impl Machine {
                 add(&["-nic", "none"]);
             }
         } else {
-            add(&["-netdev", &self.netdev(), "-device", "virtio-net-pci,netdev=net0"]);
+            add(&[
+                "-netdev",
+                &self.netdev(),
+                "-device",
+                &format!("{},netdev=net0{}", self.hardware.card(), self.network_boot()),
+            ]);
         }
         args
+    }
+
+    /// The card comes first in the boot order when there is nothing else to boot from; without QEMU's iPXE in its ROM the
+    /// UEFI firmware loads the file itself.
+    fn network_boot(&self) -> &'static str {
+        match (&self.disk, self.firmware) {
+            (Disk::Network(_), Firmware::Uefi) => ",bootindex=1,romfile=",
+            (Disk::Network(_), Firmware::Bios) => ",bootindex=1",
+            _ => "",
+        }
     }
 
     fn netdev(&self) -> String {
         let mut text = String::from("user,id=net0");
         if self.network == Network::Isolated {
             text.push_str(",restrict=on");
+        }
+        if let Disk::Network(folder) = &self.disk {
+            let file = if self.firmware == Firmware::Uefi { "hull.efi" } else { "boot.ipxe" };
+            let _ok = write!(text, ",tftp={},bootfile={file}", folder.display());
         }
         for (host, guest) in &self.ports {
             // Writing to a String cannot fail.
@@ -160,8 +196,15 @@ impl Machine {
     }
 }
 
-fn format_of(disk: &Path) -> &'static str {
-    if disk.extension().is_some_and(|extension| extension == "raw") { "raw" } else { "qcow2" }
+/// QEMU's driver for a disk of this name; what is no form of the image is qcow2.
+pub fn format_of(disk: &Path) -> &'static str {
+    match disk.extension().and_then(|extension| extension.to_str()) {
+        Some("raw") => "raw",
+        Some("vmdk") => "vmdk",
+        Some("vhd") => "vpc",
+        Some("vhdx") => "vhdx",
+        _ => "qcow2",
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +215,7 @@ mod tests {
         Machine {
             accel: Accel::Tcg,
             firmware: Firmware::Bios,
+            hardware: Hardware::Virtio,
             memory: 512,
             disk: Disk::File("d.qcow2".into()),
             data: Some("data.qcow2".into()),
@@ -179,6 +223,7 @@ mod tests {
             network,
             ports: vec![(2222, 22)],
             services: vec![("10.0.2.100:5000".into(), 4000)],
+            smbios: Vec::new(),
             taps: Vec::new(),
             kernel_options: "a=b,c".into(),
             variables: "v".into(),
@@ -202,6 +247,7 @@ mod tests {
         for (disk, want) in [
             (Disk::File("d.qcow2".into()), "if=none,id=system,file=d.qcow2,format=qcow2,discard=unmap"),
             (Disk::File("d.raw".into()), "if=none,id=system,file=d.raw,format=raw,discard=unmap"),
+            (Disk::File("d.vhd".into()), "if=none,id=system,file=d.vhd,format=vpc,discard=unmap"),
             (
                 Disk::Nbd("n.sock".into()),
                 "if=none,id=system,file.driver=nbd,file.server.type=unix,file.server.path=n.sock,format=raw,cache.writeback=on,cache.no-flush=off,discard=unmap",
@@ -210,6 +256,14 @@ mod tests {
             let args = Machine { disk, ..machine(Network::None) }.args();
             assert!(args.iter().any(|arg| arg == want), "{args:?}");
         }
+    }
+
+    #[test]
+    fn hardware_is_the_platforms() {
+        let hardware = Hardware::Vmware;
+        let args = Machine { hardware, ..machine(Network::Isolated) }.args().join(" ");
+        assert!(args.contains("-device pvscsi,id=scsi -device scsi-hd,bus=scsi.0,drive=system,bootindex=1"), "{args}");
+        assert!(args.contains("-device vmxnet3,netdev=net0") && !args.contains("virtio-net"), "{args}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! NoCloud volumes: a vfat or ISO 9660 file system labelled `cidata` with `user-data` and `meta-data`.
+//! Volumes with user data. NoCloud: a vfat or ISO 9660 file system labelled `cidata` with `user-data` and `meta-data`;
+//! OpenStack: ISO 9660 labelled `config-2` with the same below `openstack/latest`.
 
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -11,9 +12,11 @@ pub enum Format {
     Vfat,
     /// As a CD-ROM.
     Iso9660,
+    /// As a CD-ROM with OpenStack's names for the files.
+    ConfigDrive,
 }
 
-/// Content of a NoCloud volume.
+/// Content of a volume.
 #[derive(Debug, Clone)]
 pub struct Seed {
     /// File system.
@@ -42,21 +45,33 @@ impl Seed {
         Self { format: Format::Iso9660, ..Self::vfat(user_data, instance) }
     }
 
+    /// A configuration drive; `meta_data` is JSON.
+    pub fn drive(user_data: impl Into<Vec<u8>>, meta_data: &str) -> Self {
+        Self { format: Format::ConfigDrive, meta_data: meta_data.into(), ..Self::vfat(user_data, "") }
+    }
+
     /// Writes the volume to `directory` and returns its path.
     pub fn write(&self, directory: &Path) -> Result<PathBuf> {
         let files = directory.join("seed");
-        std::fs::create_dir_all(&files)?;
-        std::fs::write(files.join("user-data"), &self.user_data)?;
-        std::fs::write(files.join("meta-data"), &self.meta_data)?;
-        let network = files.join("network-config");
+        if files.exists() {
+            std::fs::remove_dir_all(&files)?;
+        }
+        let (folder, [user, meta, network]) = match self.format {
+            Format::Vfat | Format::Iso9660 => (files.clone(), ["user-data", "meta-data", "network-config"]),
+            Format::ConfigDrive => {
+                (files.join("openstack/latest"), ["user_data", "meta_data.json", "network_data.json"])
+            }
+        };
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(user), &self.user_data)?;
+        std::fs::write(folder.join(meta), &self.meta_data)?;
         if let Some(text) = &self.network_config {
-            std::fs::write(&network, text)?;
-        } else if network.exists() {
-            std::fs::remove_file(&network)?;
+            std::fs::write(folder.join(network), text)?;
         }
         match self.format {
             Format::Vfat => self.write_vfat(&files, directory.join("seed.img")),
-            Format::Iso9660 => write_iso(&files, directory.join("seed.iso")),
+            Format::Iso9660 => write_iso("cidata", &files, directory.join("seed.iso")),
+            Format::ConfigDrive => write_iso("config-2", &files, directory.join("seed.iso")),
         }
     }
 
@@ -76,9 +91,9 @@ impl Seed {
     }
 }
 
-fn write_iso(files: &Path, volume: PathBuf) -> Result<PathBuf> {
+fn write_iso(label: &str, files: &Path, volume: PathBuf) -> Result<PathBuf> {
     run(Command::new("xorriso")
-        .args(["-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-r", "-o"])
+        .args(["-as", "mkisofs", "-quiet", "-V", label, "-J", "-r", "-o"])
         .arg(&volume)
         .arg(files))?;
     Ok(volume)

@@ -9,6 +9,7 @@
 //! | [`dm`] | device mapper: a dm-verity device and its status |
 //! | [`keyring`] | a session keyring of one's own |
 //! | [`knock`] | calls the OS never makes, without effect: whether a process would get in |
+//! | [`loop_device`] | a file as a block device |
 //! | [`loopback`] | bring up `lo` |
 //! | [`mount`] | mount_setattr |
 //! | [`schedule`] | sched_setattr and ioprio_set |
@@ -26,6 +27,7 @@ pub mod clone;
 pub mod dm;
 pub mod keyring;
 pub mod knock;
+pub mod loop_device;
 pub mod loopback;
 pub mod mount;
 pub mod schedule;

@@ -5,7 +5,7 @@ use crate::erofs::Verity;
 /// Same for every image: consoles of screens and servers, stable interface names, a panic ends in a new attempt; cgroup
 /// v2 only; no `bond0` and `dummy0`, which built-in drivers would make without being asked; short RCU grace periods, which
 /// packet filter rules and namespaces wait for, until the daemon says that the boot is over.
-const FIXED: &str = "console=tty0 console=ttyS0,115200 net.ifnames=0 panic=5 loglevel=4 \
+const FIXED: &str = "console=tty0 console=ttyS0,115200 net.ifnames=0 panic=2 loglevel=4 \
                      cgroup_no_v1=all bonding.max_bonds=0 dummy.numdummies=0 rcupdate.rcu_expedited=1";
 
 /// Everything after the kernel's own name.

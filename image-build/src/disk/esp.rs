@@ -12,16 +12,19 @@ use std::process::Command;
 /// Volume label.
 const LABEL: &str = "HULL ESP";
 /// Sectors per cluster: 4 KiB, what UEFI firmware meets most.
-const CLUSTER_SECTORS: &str = "8";
+const CLUSTER_SECTORS: u64 = 8;
+/// A file system of fewer clusters is no FAT32, whatever it says of itself (Microsoft's FAT specification).
+const FAT32_CLUSTERS: u64 = 65_525;
 
 /// A file of the ESP: path with `/`, content.
 pub(crate) type EspFile<'a> = (&'a str, Vec<u8>);
 
 /// Makes the file system in its partition of `disk` and writes `files`, all stamped with `time`.
 pub(crate) fn write(disk: &Path, partition: &Partition, files: &[EspFile<'_>], time: u64) -> Result<()> {
+    let cluster = cluster_sectors(partition.size);
     let mut format = Command::new("/sbin/mkfs.vfat");
     format
-        .args(["-F", "32", "-S", &SECTOR.to_string(), "-s", CLUSTER_SECTORS, "--invariant", "-n", LABEL])
+        .args(["-F", "32", "-S", &SECTOR.to_string(), "-s", &cluster.to_string(), "--invariant", "-n", LABEL])
         .args(["-i", &format!("{:08x}", partition.id.short())])
         .args(["--offset", &(partition.start / SECTOR).to_string()])
         .arg(disk)
@@ -45,6 +48,12 @@ pub(crate) fn write(disk: &Path, partition: &Partition, files: &[EspFile<'_>], t
     Ok(())
 }
 
+/// Small file systems take small clusters, for there have to be enough of them; tables take up less than a hundredth.
+fn cluster_sectors(size: u64) -> u64 {
+    let enough = size / 100 * 99 / (SECTOR * CLUSTER_SECTORS) > FAT32_CLUSTERS;
+    if enough { CLUSTER_SECTORS } else { 1 }
+}
+
 /// Every folder of `files`, outer ones first.
 fn folders(files: &[EspFile<'_>]) -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
@@ -58,6 +67,13 @@ fn folders(files: &[EspFile<'_>]) -> BTreeSet<String> {
 mod tests {
     use super::*;
     use crate::disk::partitions::Disk;
+
+    #[test]
+    fn there_are_enough_clusters_for_fat32() {
+        for (mib, sectors) in [(512, 8), (264, 8), (256, 1), (125, 1), (36, 1)] {
+            assert_eq!(cluster_sectors(mib << 20), sectors, "{mib} MiB");
+        }
+    }
 
     #[test]
     fn fsck_accepts_it_and_twice_gives_the_same() {

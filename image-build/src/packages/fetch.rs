@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Debian release the packages come from.
-const SUITE: &str = "trixie";
+pub(super) const SUITE: &str = "trixie";
 /// Changed whenever the tree's or the index's form changes.
 const FORMAT: &str = "1";
 /// Trees of one set that are kept, newest first: a few branches in turn without a new download.
@@ -48,14 +48,19 @@ pub(crate) struct Unpacked {
 
 impl PackageSet<'_> {
     fn key(&self) -> String {
-        let mut hash = Sha256::new();
-        for word in [FORMAT, SUITE].into_iter().chain(self.packages.iter().map(String::as_str)) {
-            hash.update(word);
-            hash.update([0]);
-        }
-        let digest = hash.finalize();
-        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        short_hash([FORMAT, SUITE].into_iter().chain(self.packages.iter().map(String::as_str)))
     }
+}
+
+/// Name in the cache for what is made of `words`: 16 hexadecimal digits.
+pub(super) fn short_hash<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update(word);
+        hash.update([0]);
+    }
+    let digest = hash.finalize();
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The unpacked set, from the cache where possible.

@@ -33,6 +33,14 @@ pub(crate) struct Package {
 }
 
 impl PackageIndex {
+    /// The index of `packages`, unpacked in `root`.
+    pub(crate) fn new(packages: Vec<Package>, root: &Path) -> Self {
+        let files = packages.iter().flat_map(|package| &package.files);
+        let time = |file| root.join(file).symlink_metadata().ok().and_then(|meta| u64::try_from(meta.mtime()).ok());
+        let newest = files.filter_map(time).max().unwrap_or(0);
+        Self { newest, packages }
+    }
+
     /// File to position in `packages`.
     pub(crate) fn by_file(&self) -> BTreeMap<&str, usize> {
         let numbered = self.packages.iter().enumerate();
@@ -47,13 +55,7 @@ pub(crate) fn read(debs: &Path, root: &Path) -> Result<PackageIndex> {
         packages.push(read_one(&entry?.path())?);
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut newest = 0;
-    for file in packages.iter().flat_map(|package| &package.files) {
-        if let Ok(meta) = root.join(file).symlink_metadata() {
-            newest = newest.max(u64::try_from(meta.mtime()).unwrap_or(0));
-        }
-    }
-    Ok(PackageIndex { newest, packages })
+    Ok(PackageIndex::new(packages, root))
 }
 
 fn read_one(deb: &Path) -> Result<Package> {

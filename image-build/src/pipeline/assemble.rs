@@ -11,7 +11,7 @@ use crate::root::recipe::Sources;
 use crate::root::{elf, image};
 use anyhow::{Context, Result, anyhow};
 use hull_update::loader::{
-    Environment, FIRST_GENERATION, LOADER_CONF, entry_name, entry_text, environment_block, grub_boot_cfg,
+    Environment, FIRST_GENERATION, LOADER_CONF, STARTUP_NSH, entry_name, entry_text, environment_block, grub_boot_cfg,
     grub_configuration,
 };
 use hull_update::slot::Slot;
@@ -54,7 +54,8 @@ pub(crate) fn assemble(inputs: &Inputs, folder: &Path, raw: &Path) -> Result<Ass
     Ok(Assembled { plan, root_folder, root_image, hash_tree, verity, initrd })
 }
 
-fn plan(inputs: &Inputs) -> Result<RootPlan> {
+/// The root file system as its recipes and packages make it.
+pub(super) fn plan(inputs: &Inputs) -> Result<RootPlan> {
     let sources = Sources { tree: &inputs.tree, needs: &elf::read, binaries: &inputs.binaries };
     image::assemble(&inputs.host, &inputs.services, &sources).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -90,6 +91,7 @@ fn disk(inputs: &Inputs, folder: &Path, verity: &Verity, initrd: &Path, root: [&
         ("hull/a/vmlinuz", read(&inputs.kernel.bzimage)?),
         (&*entry, entry_text(&inputs.version, FIRST_GENERATION, Slot::A)?.into_bytes()),
         ("loader/loader.conf", LOADER_CONF.as_bytes().to_vec()),
+        ("startup.nsh", STARTUP_NSH.as_bytes().to_vec()),
     ];
     let content = Content { boot_code: &boot_code, core: &core, esp: &esp, root, time: inputs.time };
     write::write(&disk, &content, raw)

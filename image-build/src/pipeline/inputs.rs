@@ -69,14 +69,24 @@ impl Inputs {
             wanted.extend(image.binaries.iter().cloned());
         }
         let binaries = step("our own binaries", || binaries::build(layout, &wanted))?;
-        let time = match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => text.parse().with_context(|| format!("SOURCE_DATE_EPOCH={text}"))?,
-            Err(_) => packages.index.newest,
-        };
+        let time = stamp(&packages)?;
         let tree = Tree::scan(&packages.root)?;
         let effort = if options.quick { Effort::Quick } else { Effort::Full };
         let tools = Tools::new(&packages.root);
         Ok(Self { version, packages, tree, tools, kernel, kernel_source, binaries, host, services, time, effort })
+    }
+
+    /// The same of other packages; the programs that make the image stay.
+    pub(super) fn with_packages(self, packages: Unpacked) -> Result<Self> {
+        Ok(Self { tree: Tree::scan(&packages.root)?, time: stamp(&packages)?, packages, ..self })
+    }
+}
+
+/// Stamp of every file of an image of `packages`.
+fn stamp(packages: &Unpacked) -> Result<u64> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().with_context(|| format!("SOURCE_DATE_EPOCH={text}")),
+        Err(_) => Ok(packages.index.newest),
     }
 }
 
@@ -85,6 +95,12 @@ pub(super) fn packages(layout: &Layout, options: &Options) -> Result<()> {
     let (host, services) = definitions(layout)?;
     fetch_packages(layout, options, &host, &services)?;
     fetch_kernel_source(layout, options).map(drop)
+}
+
+/// Programs of the package tree, which is fetched where it is not there.
+pub(super) fn tools(layout: &Layout, options: &Options) -> Result<Tools> {
+    let (host, services) = definitions(layout)?;
+    Ok(Tools::new(&fetch_packages(layout, options, &host, &services)?.root))
 }
 
 /// Builds the kernel or takes it from the cache; its image and configuration also go to the output folder.

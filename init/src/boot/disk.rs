@@ -4,8 +4,8 @@
 //! root hash of the command line alone.
 
 use super::cmdline::Verity;
-use super::superblock::{self, Superblock};
 use super::table::{Table, TableError};
+use hull_update::verity::{BLOCK, BLOCK_BYTES, Superblock, salt_words};
 use rustix::fs::ioctl_blksszget;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -147,16 +147,16 @@ fn on_disk(disk: &Disk, verity: &Verity) -> Vec<Found> {
     let holds = |(number, entry): (u32, &gptman::GPTPartitionEntry)| {
         let slot = entry.partition_name.as_str().strip_prefix(SLOT_PREFIX)?.to_owned();
         let start = entry.starting_lba.checked_mul(table.sector_size)?;
-        let block = read_block(&mut file, start.checked_add(verity.data_blocks * superblock::BYTES as u64)?)?;
-        let found = Superblock::parse(&block)?;
-        let same = found.data_blocks == verity.data_blocks && found.salt_hex() == verity.salt;
+        let block = read_block(&mut file, start.checked_add(verity.data_blocks * BLOCK_BYTES)?)?;
+        let found = Superblock::parse(&block).ok()?;
+        let same = found.data_blocks == verity.data_blocks && salt_words(&found.salt) == verity.salt;
         same.then(|| Some(Found { partition: disk.partition(number)?, number, slot, disk: disk.clone() })).flatten()
     };
     table.partitions().filter_map(holds).collect()
 }
 
-fn read_block(file: &mut File, at: u64) -> Option<[u8; superblock::BYTES]> {
-    let mut block = [0; superblock::BYTES];
+fn read_block(file: &mut File, at: u64) -> Option<[u8; BLOCK]> {
+    let mut block = [0; BLOCK];
     file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut block)).ok()?;
     Some(block)
 }

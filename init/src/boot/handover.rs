@@ -9,11 +9,11 @@ pub(crate) const VARIABLE: &str = "HULL_INITRD";
 /// Facts of the initrd phase; times are CLOCK_BOOTTIME in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Handover {
-    /// Kernel name of the disk that holds the root slot.
+    /// Kernel name of the disk that holds the root slot; empty when the root came with the initrd.
     pub(crate) disk: String,
     /// Number of the root slot in its table.
     pub(crate) number: u32,
-    /// `a` or `b`.
+    /// `a` or `b`; empty when the root came with the initrd.
     pub(crate) slot: String,
     /// Its device node.
     pub(crate) device: String,

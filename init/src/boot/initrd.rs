@@ -4,7 +4,7 @@ use super::cmdline::Verity;
 use super::disk::{self, Found};
 use super::handover::{Handover, VARIABLE};
 use super::watchdog::Feeder;
-use super::{mounts, rescue, switch_root, trial, verity};
+use super::{carried, mounts, rescue, switch_root, trial, verity};
 use crate::clock::{boottime_us, monotonic};
 use crate::console::{self, Messages};
 use crate::error::BootError;
@@ -50,7 +50,10 @@ fn boot(init_us: u64, trial: &mut bool) -> Result<Infallible, BootError> {
     options.complaints.iter().for_each(|complaint| messages.warning(complaint));
 
     let parameters = options.verity.ok_or(BootError::NotNamed { option: "hull.verity=…" })?;
-    let found = wait_for_root(&parameters, &mut messages, &mut || feeder.tick())?;
+    let found = match carried::find()? {
+        Some(found) => found,
+        None => wait_for_root(&parameters, &mut messages, &mut || feeder.tick())?,
+    };
     let device = found.partition.device();
     let mapped = verity::open(&found.partition, &parameters)?;
     mkdir(switch_root::NEW_ROOT, Mode::from(0o755)).ok();

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`initrd`] | first phase: find, verify, mount the root; the rest of this page is the second phase |
 //! | [`cmdline`] | options of PID 1 on the kernel command line |
-//! | [`disk`], [`table`], [`superblock`] | block devices, their partition tables, which image a slot holds |
+//! | [`carried`] | a root that came with the initrd |
+//! | [`disk`], [`table`] | block devices, their partition tables, which image a slot holds |
 //! | [`trial`] | whether the boot loader counts this boot |
 //! | [`verity`], [`switch_root`], [`handover`] | the way from initrd to root |
 //! | [`mounts`], [`cgroup`], [`settings`], [`identity`], [`watchdog`] | the system around the daemon |
@@ -12,6 +13,7 @@
 //! | [`report`] | `boot.json` |
 //! | [`rescue`] | when it cannot go on |
 
+mod carried;
 pub(crate) mod cgroup;
 pub(crate) mod cmdline;
 mod disk;
@@ -23,7 +25,6 @@ mod report;
 pub(crate) mod rescue;
 mod settings;
 mod state;
-mod superblock;
 mod switch_root;
 mod table;
 mod trial;
@@ -129,6 +130,9 @@ fn prepare_state(
             messages.error(reason);
             state::tmpfs(reason.to_owned(), messages)
         }
+        Some(facts) if facts.disk.is_empty() => {
+            state::tmpfs("this is a live system; hull install writes it to a disk".to_owned(), messages)
+        }
         Some(facts) => {
             let disk = disk::Disk(facts.disk.clone());
             let start_over = options.state == StateWish::Format;
@@ -138,6 +142,7 @@ fn prepare_state(
 }
 
 fn write_report(options: &Options, handover: Option<&Handover>, state: &State, messages: &mut Messages, times: Times) {
+    let on_disk = handover.filter(|facts| !facts.disk.is_empty());
     let report = Report {
         version: &options.version,
         slot: handover.map_or("", |facts| &facts.slot),
@@ -145,8 +150,8 @@ fn write_report(options: &Options, handover: Option<&Handover>, state: &State, m
         root_hash: options.verity.as_ref().map_or("", |verity| &verity.root_hash),
         data_blocks: options.verity.as_ref().map_or(0, |verity| verity.data_blocks),
         root_device: handover.map_or("", |facts| &facts.device),
-        system_disk: &handover.map_or(String::new(), |facts| format!("/dev/{}", facts.disk)),
-        partitions: &handover.map(|facts| disk::Disk(facts.disk.clone()).named()).unwrap_or_default(),
+        system_disk: &on_disk.map_or(String::new(), |facts| format!("/dev/{}", facts.disk)),
+        partitions: &on_disk.map(|facts| disk::Disk(facts.disk.clone()).named()).unwrap_or_default(),
         state,
         messages: &messages.0,
         times_us: Times {

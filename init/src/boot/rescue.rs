@@ -14,7 +14,7 @@ use std::time::Duration;
 /// An unattended machine tries again after this; long enough to read the message on a slow remote console.
 const UNATTENDED: Duration = Duration::from_secs(60);
 /// For errors nobody can do anything about: time for the message to leave a serial line.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Says what failed and ends the boot by the error's consequence. A version on trial waits for nobody: the boot loader
 /// has another one.

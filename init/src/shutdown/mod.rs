@@ -70,11 +70,34 @@ pub(crate) fn run(power: Power, feeder: &mut Feeder) -> ! {
 fn end_processes(feeder: &mut Feeder) {
     for (signal, deadline) in [(Signal::SIGTERM, TERMINATE_DEADLINE), (Signal::SIGKILL, KILL_DEADLINE)] {
         // ESRCH: there is none.
-        if kill(Pid::from_raw(-1), signal).is_err() || reap(deadline, feeder) {
+        if kill(Pid::from_raw(-1), signal).is_err() {
+            return;
+        }
+        hang_up();
+        if reap(deadline, feeder) {
             return;
         }
         log::info!("processes are left after {signal}");
     }
+}
+
+/// SIGHUP to what has a terminal: interactive shells pass over SIGTERM. To others it means to go on with new settings.
+fn hang_up() {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { continue };
+        let number = process.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(number) = number.filter(|number| *number > 1 && has_terminal(&stat)) {
+            // It may be gone by now.
+            kill(Pid::from_raw(number), Signal::SIGHUP).ok();
+        }
+    }
+}
+
+/// Field 7 of proc_pid_stat(5); the name in parentheses before it may hold anything.
+fn has_terminal(stat: &str) -> bool {
+    let behind_the_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    behind_the_name.split_ascii_whitespace().nth(4).is_some_and(|terminal| terminal != "0")
 }
 
 /// Reaps until no child is left, which is when no process is: orphans become children. Says whether that was in time.
@@ -151,4 +174,20 @@ fn force(target: &Path, errno: Errno) -> TearDownError {
     };
     log::debug!("forced {}", target.as_os_str().as_bytes().escape_ascii());
     TearDownError::Unmount { target: target.to_owned(), errno, left }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_terminal() {
+        for (stat, expected) in [
+            ("40 (sh) S 1 40 40 34816 40 4194304 0", true),
+            ("41 (a) 1 (b) S 1 41 41 0 -1 4194560 0", false),
+            ("42 (sh", false),
+        ] {
+            assert_eq!(has_terminal(stat), expected, "{stat}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use hull_qemu_tests::accel;
+use hull_qemu_tests::hardware::Hardware;
 use hull_qemu_tests::machine::{Disk, Firmware, Machine, Network, OVMF_VARIABLES};
 use hull_qemu_tests::seed::{Seed, run};
 use std::path::{Path, PathBuf};
@@ -103,6 +104,7 @@ fn boot(options: &Options) -> Result<ExitCode> {
     let machine = Machine {
         accel,
         firmware: options.firmware,
+        hardware: Hardware::Virtio,
         memory: options.memory,
         disk: Disk::File(disk),
         data: None,
@@ -110,6 +112,7 @@ fn boot(options: &Options) -> Result<ExitCode> {
         network: options.network,
         ports: options.ports.clone(),
         services: Vec::new(),
+        smbios: Vec::new(),
         taps: Vec::new(),
         kernel_options: String::new(),
         clock: None,

@@ -1,5 +1,7 @@
-//! BIOS with little memory and a CD-ROM seed; orderly poweroff leaves clean file systems; a grown disk is used.
+//! BIOS with little memory and a CD-ROM seed; orderly poweroff leaves clean file systems; a grown disk is used, and user
+//! data on the EFI system partition.
 
+use super::esp;
 use super::first_boot::{user_data, within_budget};
 use crate::guest::{Boot, Guest, Site};
 use crate::machine::Firmware;
@@ -38,6 +40,7 @@ pub fn run(site: &Site, report: &mut Report) {
         ensure!(size > 4 << 30, "the state file system has {size} bytes on a disk of 8 GiB");
         Ok(())
     });
+    report.case("user_data_is_laid_on_the_efi_system_partition", || esp::lay(&mut guest));
     let off = report.case("hull_poweroff_stops_in_order", || {
         // The connection ends with the machine, so the status of ssh says nothing.
         drop(guest.root("hull poweroff"));
@@ -50,12 +53,15 @@ pub fn run(site: &Site, report: &mut Report) {
     report.case("a_grown_disk_is_used", || {
         let disk = guest.disk().to_owned();
         command(Command::new("qemu-img").args(["resize", "-q"]).arg(disk).arg(format!("+{GROWTH}")))?;
+        guest.set_seed(None)?;
         guest.start()?;
         guest.wait_complete()?;
         let grown = state_size(&mut guest)?;
         ensure!(grown + GROWTH_SLACK > size + GROWTH, "the state file system had {size} bytes and has {grown}");
-        guest.retry(30, "grep -q written /etc/hulltest || sudo grep -q written /etc/hulltest").map(drop)
+        // Not by ssh: the user data of this boot makes no users.
+        guest.hull("exec console grep -q written /etc/hulltest").map(drop)
     });
+    report.case("user_data_on_the_efi_system_partition_is_read_on_bios", || esp::is_read(&mut guest));
 }
 
 fn state_size(guest: &mut Guest) -> Result<u64> {

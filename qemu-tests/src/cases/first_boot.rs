@@ -4,7 +4,7 @@ use super::{confinement, docker, kills, registry::Registry};
 use crate::guest::{Boot, Guest, Site, USER};
 use crate::report::Report;
 use crate::seed::Seed;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::time::Duration;
 
 /// Where the guest finds the registry.
@@ -14,7 +14,7 @@ const STOP_BUDGET: Duration = Duration::from_secs(15);
 
 /// User data that most scenarios start from.
 pub fn user_data(site: &Site) -> Result<String> {
-    let key = std::fs::read_to_string(site.key.with_extension("pub")).context("the run's public key")?;
+    let key = site.public_key()?;
     Ok(format!(
         "#cloud-config
 hostname: hulltest
@@ -38,7 +38,7 @@ hull:
   engine:
     insecure-registries: ['{REGISTRY}']
 ",
-        key.trim()
+        key
     ))
 }
 
@@ -92,6 +92,15 @@ fn applied(guest: &mut Guest, report: &mut Report) {
         ("user_data_runs_commands_once", "cat /var/lib/runcmd-ran", "once"),
         ("user_data_reports_ignored_keys_in_status", "sudo hull status", "packages"),
     ];
+    answers(guest, report, &checks);
+    report.case("user_data_reports_ignored_keys_on_the_console", || {
+        ensure!(guest.console()?.contains("packages"), "the console does not name the key");
+        Ok(())
+    });
+}
+
+/// One case for each name, command of the user's, and what its output has in it.
+pub(super) fn answers(guest: &mut Guest, report: &mut Report, checks: &[(&str, &str, &str)]) {
     for (name, command, want) in checks {
         report.case(name, || {
             let text = guest.retry(15, command)?;
@@ -99,10 +108,6 @@ fn applied(guest: &mut Guest, report: &mut Report) {
             Ok(())
         });
     }
-    report.case("user_data_reports_ignored_keys_on_the_console", || {
-        ensure!(guest.console()?.contains("packages"), "the console does not name the key");
-        Ok(())
-    });
 }
 
 fn root_refuses_writes(guest: &mut Guest) -> Result<()> {
@@ -117,9 +122,7 @@ fn root_refuses_writes(guest: &mut Guest) -> Result<()> {
 
 fn reboot(guest: &mut Guest) -> Result<()> {
     guest.root("echo kept > /home/kept; docker volume create kept-volume")?;
-    // The connection ends with the machine, so the status of ssh says nothing.
-    drop(guest.root("hull reboot"));
-    guest.close_ssh();
+    guest.reboot_by_ssh()?;
     guest.wait_console_times("boot complete", 2, 90)?;
     guest.retry(30, "true")?;
     let text =

@@ -1,16 +1,17 @@
 //! A real registry on this machine: Debian's docker-registry.
 
 use crate::guest::free_port;
+use crate::namespace::{self, within};
 use anyhow::{Context, Result, ensure};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running registry, ended when dropped.
 #[derive(Debug)]
 pub struct Registry {
-    /// Loopback port.
+    /// Port, on the loopback interface unless it was started elsewhere.
     pub port: u16,
     process: Child,
 }
@@ -18,21 +19,25 @@ pub struct Registry {
 const START_DEADLINE: Duration = Duration::from_secs(15);
 
 impl Registry {
-    /// Starts a registry that stores below `work`.
+    /// Starts a registry on the loopback interface that stores below `work`.
     pub fn start(work: &Path) -> Result<Self> {
+        Self::start_at(work, None, SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)))
+    }
+
+    /// Starts one at an address of a network namespace, or of this machine.
+    pub fn start_at(work: &Path, namespace: Option<&str>, address: SocketAddr) -> Result<Self> {
         let directory = work.join("registry");
         std::fs::create_dir_all(&directory)?;
-        let port = free_port()?;
         let configuration = directory.join("config.yml");
         std::fs::write(
             &configuration,
             format!(
-                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: '{}'}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: '{}'}}\nhttp: {{addr: '{address}'}}\n",
                 directory.join("data").display()
             ),
         )?;
         let log = std::fs::File::create(directory.join("log"))?;
-        let process = Command::new("docker-registry")
+        let process = namespace::command(namespace, "docker-registry")
             .arg("serve")
             .arg(&configuration)
             .env("OTEL_TRACES_EXPORTER", "none")
@@ -41,9 +46,9 @@ impl Registry {
             .stderr(log)
             .spawn()
             .context("docker-registry; is the package installed?")?;
-        let registry = Self { port, process };
+        let registry = Self { port: address.port(), process };
         let deadline = Instant::now() + START_DEADLINE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while within(namespace, move || Ok(TcpStream::connect(address)?)).is_err() {
             ensure!(Instant::now() < deadline, "the registry does not answer, see {}", directory.join("log").display());
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -174,9 +174,7 @@ fn reboot(guest: &mut Guest) -> Result<()> {
     guest.root("docker rm -f $(docker ps -aq) 2>/dev/null; docker system prune -af; hull stop docker")?;
     let text = guest.root("hull ps | grep ^agent")?;
     ensure!(text.contains("ready"), "{text}");
-    // The connection ends with the machine, so the status of ssh says nothing.
-    drop(guest.root("hull reboot"));
-    guest.close_ssh();
+    guest.reboot_by_ssh()?;
     guest.wait_console_times("boot complete", 2, 90)?;
     guest.retry(30, "sudo hull ps | grep -E '^agent +ready'")?;
     let text = guest.root("hull exec agent /bin/busybox ls /data; hull service list")?;

@@ -1,6 +1,6 @@
 //! Updates: a release is made, fetched from a static web server, tried, found good; rolled back; and bad ones are left.
 //!
-//! The release is `build/release`, made beside the image with another version and the same keys.
+//! The release is `build/test-release`, made beside the image with another version and the same keys.
 
 use super::first_boot::user_data;
 use super::web_server::WebServer;
@@ -31,7 +31,7 @@ fn story(site: &Site, report: &mut Report, firmware: Firmware) {
         Firmware::Bios => "update_bios",
     };
     let case = |text: &str| format!("{name}_{text}");
-    let releases = site.image.parent().map(|build| build.join("release")).unwrap_or_default();
+    let releases = site.image.parent().map(|build| build.join("test-release")).unwrap_or_default();
     let Some(server) = report.value(&case("release_is_served"), || WebServer::start(&releases)) else { return };
     let booted = report.value(&case("machine_boots"), || {
         let settings = format!("  update:\n    url: 'http://{RELEASES}'\n");
@@ -70,7 +70,7 @@ fn apply(guest: &mut Guest) -> Result<()> {
     guest.root("docker run -d --name kept --restart always --network host busybox true 2>/dev/null; echo before > /var/lib/kept")?;
     let text = guest.root("hull update apply --no-reboot")?;
     ensure!(text.contains(&format!("the next boot tries version {NEW}")), "{text}");
-    reboot(guest)?;
+    guest.reboot_by_ssh()?;
     guest.wait_console(&format!("version {NEW} is good"), 120)?;
     let text = guest.retry(60, "sudo hull status")?;
     ensure!(text.contains(&format!("{NEW}, slot b")), "{text}");
@@ -79,18 +79,11 @@ fn apply(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-/// The connection must not be there when the machine goes: it would be waited for.
-fn reboot(guest: &Guest) -> Result<()> {
-    guest.root("(sleep 1; hull reboot) > /dev/null 2>&1 &")?;
-    guest.close_ssh();
-    Ok(())
-}
-
 fn rollback(guest: &mut Guest) -> Result<()> {
     let seen = guest.console()?.matches("boot complete").count();
     let text = guest.root("hull update rollback --no-reboot")?;
     ensure!(text.contains("the next boot is version"), "{text}");
-    reboot(guest)?;
+    guest.reboot_by_ssh()?;
     guest.wait_console_times("boot complete", seen + 1, 120)?;
     let text = guest.retry(60, "sudo hull status")?;
     ensure!(text.contains("slot a") && !text.contains(&format!("version   {NEW}")), "{text}");

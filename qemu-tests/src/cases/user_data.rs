@@ -63,7 +63,8 @@ pub fn run(site: &Site, report: &mut Report) {
 pub fn login(guest: &mut Guest) -> Result<()> {
     guest.wait_console("boot complete", 60)?;
     let answer = guest.type_console("id -u", 20)?;
-    ensure!(answer.trim() == "0", "{answer}");
+    // Messages of the system come in between.
+    ensure!(answer.lines().any(|line| line.trim() == "0"), "{answer}");
     Ok(())
 }
 

@@ -48,9 +48,9 @@ pub enum Wrong {
 }
 
 impl Good {
-    /// The newest release in `build/release`, signed with `build/keys`.
+    /// The newest release in `build/test-release`, signed with `build/keys`.
     pub fn open(build: &Path) -> Result<Self> {
-        let folder = build.join("release");
+        let folder = build.join("test-release");
         let channel = read_channel(&folder, CHANNEL)?;
         let release = channel.newest().with_context(|| format!("no release in {}; make release", folder.display()))?;
         let version = release.version.clone();

@@ -58,18 +58,18 @@ impl Operation {
 /// doubt, and after it, when all that it covers is there.
 pub fn at_flushes(records: &[Record], operation: &Operation, seed: u64) -> Result<Vec<Point>> {
     let span = operation.span(records)?;
-    let answers = span.filter(|number| match records[*number].event {
-        Event::Done(request) => records[request].event == Event::Flush,
-        _ => false,
-    });
+    let answers = span.filter(|number| is_answer(records, *number));
     Ok(answers.flat_map(|number| [number, number + 1]).map(|at| operation.point(at, seed)).collect())
 }
 
-/// So many cuts at random records of operations, which are chosen by weight.
+/// So many cuts at random records of operations, which are chosen by weight. Within one, a stretch from a flush's answer to
+/// the next is drawn first, then a record in it: the few short writes that switch versions count as much as the many that
+/// fill a slot.
 pub fn at_random(records: &[Record], operations: &[Operation], count: usize, seed: u64) -> Result<Vec<Point>> {
     let total: u64 = operations.iter().map(|operation| u64::from(operation.weight)).sum();
     ensure!(total > 0, "no operation has a weight");
-    let spans = operations.iter().map(|operation| operation.span(records)).collect::<Result<Vec<_>>>()?;
+    let stretches = |operation: &Operation| Ok(stretches(records, operation.span(records)?));
+    let spans = operations.iter().map(stretches).collect::<Result<Vec<_>>>()?;
     let mut random = Random::of(&[seed]);
     let mut points = Vec::new();
     for index in 0..count {
@@ -79,13 +79,30 @@ pub fn at_random(records: &[Record], operations: &[Operation], count: usize, see
             share = share.saturating_sub(u64::from(operation.weight));
             found
         });
-        let (operation, span) = chosen.context("shares do not add up")?;
-        // The end mark itself is a place to cut: everything happened, not everything was flushed.
-        let at = span.start + usize::try_from(random.below(span.len() as u64 + 1))?;
+        let (operation, spans) = chosen.context("shares do not add up")?;
+        let span = &spans[usize::try_from(random.below(spans.len() as u64))?];
+        let at = span.start + usize::try_from(random.below(span.len() as u64))?;
         // Two points at one record are two seeds.
         points.push(operation.point(at, seed ^ Random::of(&[index as u64]).number()));
     }
     Ok(points)
+}
+
+/// A span in parts, each of which ends where the answer of a flush is the next record. The end mark itself is a place to
+/// cut: everything happened, not everything was flushed.
+fn stretches(records: &[Record], span: Range<usize>) -> Vec<Range<usize>> {
+    let answers = span.clone().filter(|number| is_answer(records, *number)).map(|number| number + 1);
+    let begins = std::iter::once(span.start).chain(answers.clone());
+    let ends = answers.chain([span.end + 1]);
+    begins.zip(ends).map(|(begin, end)| begin..end).collect()
+}
+
+/// Whether a record is the answer to a flush.
+fn is_answer(records: &[Record], number: usize) -> bool {
+    match records[number].event {
+        Event::Done(request) => records[request].event == Event::Flush,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +112,17 @@ mod tests {
 
     fn records(events: Vec<Event>) -> Vec<Record> {
         events.into_iter().map(|event| Record { time: Duration::ZERO, event }).collect()
+    }
+
+    #[test]
+    fn short_stretches_between_flushes_count_as_much_as_long_ones() {
+        let mark = |text: &str| Event::Mark(text.into());
+        let mut events = vec![mark("write begins"), Event::Flush, Event::Done(1)];
+        events.extend((0..1000).map(|_| Event::Flush));
+        events.push(mark("write ends"));
+        let points = at_random(&records(events), &[operation("write", 1)], 1000, 7).unwrap();
+        let early = points.iter().filter(|point| point.at < 3).count();
+        assert!((400..600).contains(&early), "{early}");
     }
 
     fn operation(name: &str, weight: u32) -> Operation {

@@ -2,10 +2,10 @@
 
 use crate::arguments::added::{Added, Addition, Consent, Image};
 use crate::client::Client;
-use crate::confinement;
+use crate::{confinement, progress};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::io::{BufRead, IsTerminal, Write, stderr, stdin, stdout};
+use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use std::process::ExitCode;
 
 /// Longest password file, in bytes.
@@ -45,17 +45,7 @@ fn add(client: &Client, addition: &Addition) -> Result<()> {
         Some(Image::Kept(image)) => request["image"] = image.as_str().into(),
         None => {}
     }
-    let mut outcome = None;
-    client.lines("/hull/services", &request, |line| {
-        if let Some(error) = line["error"].as_str() {
-            bail!("{error}");
-        }
-        match line["status"].as_str() {
-            Some(status) => writeln!(stderr(), "{name}: {status}").context("cannot write")?,
-            None => outcome = line["outcome"].as_str().map(str::to_owned),
-        }
-        Ok(())
-    })?;
+    let outcome = progress::outcome(client, "/hull/services", &request, &format!("{name}: "))?;
     match outcome.as_deref() {
         Some("upgraded") => crate::print(&format!("{name} is upgraded\n")),
         Some("unchanged" | "added" | "staged") => match addition.consent {

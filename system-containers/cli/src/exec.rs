@@ -2,6 +2,7 @@
 
 use crate::arguments::Exec;
 use crate::client::Client;
+use crate::http;
 use crate::streams::Streams;
 use crate::terminal::{self, Raw};
 use anyhow::{Context, Result, bail};
@@ -35,7 +36,7 @@ pub(crate) fn run(client: &Client, exec: &Exec) -> Result<ExitCode> {
     let id = created["Id"].as_str().context("the system daemon gave no exec id")?;
     let body = json!({ "Detach": false, "Tty": exec.tty, "ConsoleSize": size.map(|(rows, columns)| [rows, columns]) });
     let response = client.request("POST", &format!("/exec/{id}/start"), Some(&body), true)?;
-    let (first, stream) = response.upgraded();
+    let (first, stream) = http::upgraded(response);
     if exec.tty {
         resize(client, id);
     }

@@ -10,6 +10,8 @@
 //! | [`confinement`] | `inspect --confinement`: the report as a table |
 //! | [`added`] | `service`: services of the owner's own |
 //! | [`update`] | `update`: the OS image |
+//! | [`install`] | `install`: a live system to a disk |
+//! | [`progress`] | lines of work that takes its time |
 //! | [`logs`] | `logs` |
 //! | [`mount`] | `mount`, `umount`, `swapon`, `swapoff`, `rescan` |
 //! | [`priority`], [`when`] | what its options mean; pure |
@@ -24,9 +26,11 @@ mod client;
 mod confinement;
 mod exec;
 mod http;
+mod install;
 mod logs;
 mod mount;
 mod priority;
+mod progress;
 mod status;
 mod streams;
 mod terminal;
@@ -37,11 +41,16 @@ use anyhow::{Context, Result};
 use arguments::{Invocation, Verb};
 use client::Client;
 use serde_json::json;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stdout};
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
 /// Wrong command line, as the shell's own built-ins say it.
 const USAGE: u8 = 2;
+/// The program behind `hull config`.
+const CONFIG: &str = "cloud-config";
 
 fn main() -> ExitCode {
     let invocation = match arguments::parse(std::env::args_os(), std::env::var_os("HULL_SOCKET")) {
@@ -89,6 +98,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         }
         Verb::Service(verb) => return added::run(&client, verb),
         Verb::Update(verb) => return update::run(&client, verb),
+        Verb::Install(verb) => return install::run(&client, verb),
+        Verb::Config(arguments) => return Err(config(arguments)),
         Verb::Mount(wanted) => print(&mount::mount(&client, wanted)?)?,
         Verb::Umount { lazy, targets } => return each(targets, |target| mount::umount(&client, *lazy, target)),
         Verb::Swap(wanted) => print(&mount::swap(&client, wanted)?)?,
@@ -98,6 +109,19 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Becomes the program that reads configuration at boot, so that both say the same.
+fn config(arguments: &[OsString]) -> anyhow::Error {
+    let program = config_program();
+    let error = Command::new(&program).args(arguments).exec();
+    anyhow::Error::new(error).context(format!("start {}, which knows the configuration", program.display()))
+}
+
+fn config_program() -> PathBuf {
+    // On a workstation it lies beside this one.
+    let beside = std::env::current_exe().map(|own| own.with_file_name(CONFIG)).ok().filter(|path| path.is_file());
+    beside.unwrap_or_else(|| CONFIG.into())
 }
 
 /// All of them, also behind one that failed.

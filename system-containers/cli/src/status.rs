@@ -13,6 +13,8 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Enough digits of the root hash to compare by eye.
 const HASH_DIGITS: usize = 16;
+/// Keys of a change that are named: they are to fit in a line.
+const SHOWN_KEYS: usize = 4;
 
 /// What is shown of the answer; keys that are missing are left out of the picture.
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +27,8 @@ pub(crate) struct Status {
     boot: String,
     since_boot_seconds: f64,
     state: State,
+    user_data: UserData,
+    pending_change: Option<PendingChange>,
     pressure: Vec<Pressure>,
     pub(crate) services: Vec<Service>,
     messages: Vec<Message>,
@@ -37,6 +41,21 @@ struct State {
     device: Option<String>,
     first_boot: bool,
     reason: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct UserData {
+    datasource: String,
+    instance_id: String,
+    commands: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PendingChange {
+    keys: Vec<String>,
+    seconds_left: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +114,11 @@ pub(crate) fn summary(status: &Status, colours: bool) -> String {
         ("root", root(status, paint)),
         ("state", state(&status.state, paint)),
     ];
+    let UserData { datasource, instance_id, commands } = &status.user_data;
+    if !datasource.is_empty() {
+        rows.push(("user data", format!("{datasource}, instance {instance_id}, commands {commands}")));
+    }
+    rows.extend(status.pending_change.as_ref().map(|change| ("change", pending(change, paint))));
     let well = status.services.iter().filter(|service| service.well()).count();
     rows.push(("services", format!("{well} of {} well", status.services.len())));
     rows.extend(pressure(&status.pressure).map(|text| ("pressure", text)));
@@ -216,6 +240,23 @@ fn state(state: &State, paint: Paint) -> String {
     }
 }
 
+/// What is taken back unless somebody confirms it.
+fn pending(change: &PendingChange, paint: Paint) -> String {
+    let mut keys = change.keys.iter().take(SHOWN_KEYS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match change.keys.len() {
+        0 => keys += "the configuration",
+        count if count > SHOWN_KEYS => keys += &format!(" and {} more", count - SHOWN_KEYS),
+        _ => {}
+    }
+    match change.seconds_left {
+        0 => format!("{keys}: {}", paint.colour(YELLOW, "being taken back")),
+        left => {
+            let waits = format!("taken back in {} unless you run: hull config confirm", span(left.into()));
+            format!("{keys}: {}", paint.colour(YELLOW, &waits))
+        }
+    }
+}
+
 /// Share of the last seconds in which work waited for each resource.
 fn pressure(all: &[Pressure]) -> Option<String> {
     let one =
@@ -304,6 +345,20 @@ mod tests {
             assert!(summary(&status, false).contains("not verified"), "{poor}");
         }
         assert!(parse(serde_json::json!({ "services": 3 })).is_err());
+    }
+
+    #[test]
+    fn a_change_that_waits() {
+        for (keys, left, expected) in [
+            (&["hostname"][..], 40, "hostname: taken back in 40 s unless you run: hull config confirm"),
+            (&[], 40, "the configuration: taken back in 40 s unless"),
+            (&["hostname"], 0, "hostname: being taken back"),
+            (&["a", "b", "c", "d", "e", "f"], 40, "a, b, c, d and 2 more: taken back"),
+        ] {
+            let change = PendingChange { keys: keys.iter().map(|key| (*key).to_owned()).collect(), seconds_left: left };
+            let text = pending(&change, Paint(false));
+            assert!(text.starts_with(expected), "{text}");
+        }
     }
 
     #[test]

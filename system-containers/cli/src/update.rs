@@ -2,13 +2,13 @@
 
 use crate::arguments::update::Update;
 use crate::client::Client;
-use anyhow::{Context, Result, bail};
+use crate::progress::{clean, follow};
+use anyhow::{Context, Result};
 use hull_service::calendar::civil;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
 /// Versions that failed, lines of notes: the latest; the rest is in the JSON.
@@ -87,7 +87,7 @@ pub(crate) fn run(client: &Client, verb: &Update) -> Result<ExitCode> {
         Update::Status { json: false } => crate::print(&screen(client.get("/hull/update")?)?)?,
         Update::Run { action, force, no_reboot } => {
             let request = json!({ "force": force, "no_reboot": no_reboot });
-            follow(client, &format!("/hull/update/{}", action.word()), &request)?;
+            follow(client, &format!("/hull/update/{}", action.word()), &request, "hull update")?;
         }
         Update::Hold { reason } => hold(client, true, reason)?,
         Update::Unhold => hold(client, false, "")?,
@@ -98,25 +98,6 @@ pub(crate) fn run(client: &Client, verb: &Update) -> Result<ExitCode> {
 fn hold(client: &Client, hold: bool, reason: &str) -> Result<()> {
     client.post("/hull/update/hold", Some(&json!({ "hold": hold, "reason": reason })))?;
     crate::print(if hold { "updates are held; hull update unhold lets them go on\n" } else { "updates go on\n" })
-}
-
-/// Progress to standard error, the outcome to standard output.
-fn follow(client: &Client, path: &str, request: &Value) -> Result<()> {
-    let mut outcome = None;
-    client.lines(path, request, |line| {
-        if let Some(error) = line["error"].as_str() {
-            bail!("{}", clean(error));
-        }
-        match line["status"].as_str() {
-            Some(status) => writeln!(stderr(), "{}", clean(status)).context("cannot write")?,
-            None => outcome = line["outcome"].as_str().map(clean),
-        }
-        Ok(())
-    })?;
-    match outcome {
-        Some(outcome) => crate::print(&format!("{outcome}\n")),
-        None => bail!("the system daemon ended without an answer; hull update shows what was done"),
-    }
 }
 
 /// One screen.
@@ -200,11 +181,6 @@ fn bytes(size: u64) -> String {
         0..0x10_0000 => format!("{} KiB", size.div_ceil(1 << 10)),
         _ => format!("{} MiB", size.div_ceil(1 << 20)),
     }
-}
-
-/// Notes and reasons come from elsewhere: nothing in them moves the cursor.
-fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 #[cfg(test)]

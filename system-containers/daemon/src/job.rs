@@ -7,6 +7,7 @@
 
 use crate::lifecycle::machine::describe;
 use crate::lifecycle::{Event, Phase, System};
+use hull_update::job::Line;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -62,6 +63,29 @@ pub async fn run<L: DeserializeOwned>(
             fs::remove_file(folder.join(REQUEST_FILE)).ok();
             return lines.pop().ok_or_else(|| why(system, service));
         }
+    }
+}
+
+/// Does a job of the update program; `tell` gets what is being done.
+///
+/// # Errors
+/// Why it was not done, for people.
+pub async fn done<D: DeserializeOwned>(
+    system: &Rc<System>,
+    service: &str,
+    folder: &Path,
+    request: &impl Serialize,
+    tell: &mut dyn FnMut(String),
+) -> Result<D, String> {
+    let mut hear = |line: &Line<D>| {
+        if let Line::Status(text) = line {
+            tell(text.clone());
+        }
+    };
+    match run(system, service, folder, request, &mut hear).await? {
+        Line::Done(done) => Ok(done),
+        Line::Failed(reason) => Err(reason),
+        Line::Status(_) => Err(why(system, service)),
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`lifecycle`] | state machine of a service, the supervisor that drives all of them, adoption after a restart |
 //! | [`job`] | one run of an on-demand service, question and answer |
 //! | [`update`] | A/B updates: the update service's jobs, the gate a version on trial must pass, the schedule |
+//! | [`install`] | a live system written to a disk |
 //! | [`mounts`] | mounts, swap and partition tables of the machine's administrators |
 //! | [`readiness`] | sd_notify sockets and probes |
 //! | [`log_store`] | log files, the collecting thread, reading |
@@ -31,6 +32,7 @@ pub mod console_output;
 pub mod control;
 pub mod definition;
 pub mod hostname;
+pub mod install;
 pub mod job;
 pub mod kernel_log;
 pub mod lifecycle;

@@ -65,6 +65,16 @@ impl Paths {
         self.run().join("esp")
     }
 
+    /// Job and answer of the install service.
+    pub fn installer(&self) -> PathBuf {
+        self.run().join("install")
+    }
+
+    /// Where the ESP of a disk that was just installed is mounted.
+    pub fn installed_esp(&self) -> PathBuf {
+        self.run().join("installed-esp")
+    }
+
     /// What is remembered about updates.
     pub fn update_record(&self) -> PathBuf {
         self.below_root(hull_update::record::PATH)
@@ -138,6 +148,11 @@ impl Paths {
     /// Written by cloud-config.
     pub fn cloud_report(&self) -> PathBuf {
         self.run().join("cloud-config/report.json")
+    }
+
+    /// Written by live-config while a change of the configuration waits to be confirmed.
+    pub fn pending_change(&self) -> PathBuf {
+        self.below_root("/state/cloud/live/pending.json")
     }
 
     /// Host name rendered by cloud-config.

@@ -18,9 +18,10 @@ use crate::paths::Paths;
 use crate::status::reports;
 use crate::{control, hostname, update};
 use anyhow::{Context, bail};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc, watch};
@@ -35,7 +36,7 @@ const STARTS: usize = 8;
 pub async fn run(paths: Paths) -> anyhow::Result<()> {
     let exits = Exits::new(paths.exits());
     let control = Channel::new(control::channel::inherited().context("control channel")?, exits)?;
-    let (stored, missed) = descriptors(&control).await.context("descriptors kept by PID 1")?;
+    let (mut stored, missed) = descriptors(&control).await.context("descriptors kept by PID 1")?;
     let console = Console::start(paths.console.clone())?;
     let boot = BootId::read(&paths.boot_id());
     let logs = Collector::start(Places { logs: paths.log(), spools: paths.spools(), boot }, console.clone())?;
@@ -71,7 +72,7 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
         starts: Semaphore::new(STARTS),
         posts,
     });
-    serve(&system)?;
+    serve(&system, &mut stored)?;
     for message in missed {
         obey(&system, message);
     }
@@ -136,19 +137,33 @@ fn units(
     (units, graph)
 }
 
-fn serve(system: &Rc<System>) -> anyhow::Result<()> {
+/// Serves the sockets. PID 1 keeps them too, so that a client that comes while the daemon is started again waits in the
+/// queue and is not refused.
+fn serve(system: &Rc<System>, stored: &mut HashMap<String, OwnedFd>) -> anyhow::Result<()> {
     let api = Api::new(Rc::clone(system));
+    let mut listen = |name: String, path: &Path, scope: Scope| {
+        let kept = stored.remove(&name).filter(|_| path.exists());
+        let socket = match kept {
+            Some(socket) => socket,
+            None => {
+                let socket = api::bind(path)?;
+                system.tell_init(&ToInit::Store { name }, Some(socket.as_fd()));
+                socket
+            }
+        };
+        api::listen(&api, socket, scope)
+    };
     let host = system.paths.system_socket();
-    api::listen(&api, &host, Scope::Admin).with_context(|| host.display().to_string())?;
+    listen("api".into(), &host, Scope::Admin).with_context(|| host.display().to_string())?;
     for (name, unit) in system.units.borrow().iter() {
         let scope = match unit.definition.as_ref().map(|service| service.api) {
             Some(hull_service::Api::Admin) => Scope::Admin,
             Some(hull_service::Api::Power) => Scope::Power,
             Some(hull_service::Api::None) | None => continue,
         };
-        let socket = system.paths.api(name).join("hull.sock");
-        if let Err(error) = api::listen(&api, &socket, scope) {
-            log::error!("{name}: its API socket {}: {error}", socket.display());
+        let path = system.paths.api(name).join("hull.sock");
+        if let Err(error) = listen(format!("api:{name}"), &path, scope) {
+            log::error!("{name}: its API socket {}: {error}", path.display());
         }
     }
     Ok(())

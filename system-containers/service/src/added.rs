@@ -72,6 +72,7 @@ pub fn problems(name: &str, service: &Service) -> Vec<Problem> {
         ("security.devices.host-dev", security.devices.host_dev),
         ("security.devices.allow-all", security.devices.allow_all),
         ("security.devices.slots", security.devices.slots),
+        ("security.devices.esp", security.devices.esp),
     ] {
         if asked {
             report(key, "is never given to an added service");
@@ -156,6 +157,7 @@ mod tests {
             ("[security.devices]\nhost-dev = true", "host-dev"),
             ("[security.devices]\nallow-all = true", "allow-all"),
             ("[security.devices]\nslots = true", "slots"),
+            ("[security.devices]\nesp = true", "esp"),
             ("[security.devices]\nallow = [{ type = \"block\", major = 8, access = \"r\" }]", "devices.allow"),
             ("[security.devices]\nallow = [{ type = \"char\", major = 1, access = \"r\" }]", "devices.allow"),
             ("[security.devices]\nallow = [{ type = \"char\", access = \"r\" }]", "devices.allow"),

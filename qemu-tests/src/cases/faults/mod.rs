@@ -1,5 +1,5 @@
 //! Updates that go wrong: one machine for each firmware, one fault after another on it, and how long it takes until the
-//! version before runs again. `FAULTS` chooses: names with commas, `all`; unset, those of [`usual`].
+//! version before runs again. `FAULTS` chooses: names with commas, `all`; unset, those of `usual`.
 //!
 //! | module | what |
 //! |---|---|

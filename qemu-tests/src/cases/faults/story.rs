@@ -18,8 +18,6 @@ const WORK: u32 = 150;
 /// Seconds from a reboot until the old version runs, at most: two tries with their deadlines, and a boot.
 const RECOVERY: u32 = 150;
 const POLL: Duration = Duration::from_millis(200);
-/// A machine that shows nothing for so long is switched off and on, where the firmware is known to wait for somebody.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One machine and its server.
 #[derive(Debug)]
@@ -43,8 +41,6 @@ pub(super) struct Recovery {
     pub(super) time: Duration,
     /// Starts of the machine, the last one included.
     pub(super) starts: usize,
-    /// Resets that somebody had to make.
-    pub(super) by_hand: usize,
 }
 
 impl Story {
@@ -114,31 +110,22 @@ impl Story {
         Ok(self.row(seconds, false, format!("refused: {}", shortened(reason))))
     }
 
-    /// Reboots, and waits until the old version runs; `stuck`: the firmware waits for somebody.
-    pub(super) fn reboot(&mut self, stuck: bool) -> Result<Recovery> {
+    /// Reboots, and waits until the old version runs.
+    pub(super) fn reboot(&mut self) -> Result<Recovery> {
         let before = self.guest.boots()?.len();
         self.guest.close_ssh();
         self.guest.hull_reboot()?;
-        self.recover(before, stuck)
+        self.recover(before)
     }
 
-    fn recover(&mut self, before: usize, stuck: bool) -> Result<Recovery> {
+    fn recover(&mut self, before: usize) -> Result<Recovery> {
         let start = Instant::now();
         let deadline = start + Duration::from_secs(u64::from(RECOVERY * self.guest.patience()));
-        let (mut by_hand, mut shown, mut quiet) = (0, (0, 0), Instant::now());
         loop {
             let boots = self.guest.boots()?;
             let last = boots.last().map(String::as_str).unwrap_or_default();
             if boots.len() > before && last.contains("boot complete") && !last.contains("is on trial") {
-                return Ok(Recovery { time: start.elapsed(), starts: boots.len() - before, by_hand });
-            }
-            if shown != (boots.len(), last.len()) {
-                (shown, quiet) = ((boots.len(), last.len()), Instant::now());
-            }
-            if stuck && boots.len() > before && quiet.elapsed() > PATIENCE {
-                self.guest.monitor("system_reset")?;
-                by_hand += 1;
-                quiet = Instant::now();
+                return Ok(Recovery { time: start.elapsed(), starts: boots.len() - before });
             }
             let tail =
                 || last.lines().rev().take(25).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");

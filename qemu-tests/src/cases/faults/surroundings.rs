@@ -3,6 +3,7 @@
 use super::story::Story;
 use crate::faults::release::Wrong;
 use crate::faults::table::Row;
+use crate::machine::Firmware;
 use anyhow::{Result, ensure};
 use std::time::Instant;
 
@@ -16,7 +17,8 @@ const STOP: u32 = 60;
 pub(super) fn esp_full(story: &mut Story) -> Result<Row> {
     let version = story.release(Wrong::Nothing)?;
     let mount = format!("mkdir -p {PLACE} && mount -t vfat {ESP} {PLACE}");
-    let fill = format!("cat /dev/zero > {PLACE}/filler 2>/dev/null; df {PLACE}; umount {PLACE}");
+    // The files of the slot to be written would make room, as they do on a machine that was updated before.
+    let fill = format!("rm -rf {PLACE}/hull/b; cat /dev/zero > {PLACE}/filler 2>/dev/null; df {PLACE}; umount {PLACE}");
     story.guest.host_within(&format!("{mount} && {{ {fill}; }}"), 60)?;
     let refused = story.refused("fetch", "No space");
     story.guest.host(&format!("{mount} && rm {PLACE}/filler && umount {PLACE}"))?;
@@ -45,11 +47,11 @@ fn fetched(story: &mut Story, version: &str, row: Row) -> Result<Row> {
 pub(super) fn network_dead(story: &mut Story) -> Result<Row> {
     let version = story.release(Wrong::Nothing)?;
     story.guest.close_ssh();
-    story.guest.set_link(false)?;
+    story.guest.set_link("net0", false)?;
     let start = Instant::now();
     let refused = story.done("check").err().map(|error| format!("{error:#}"));
     let seconds = start.elapsed();
-    story.guest.set_link(true)?;
+    story.guest.set_link("net0", true)?;
     ensure!(refused.as_deref().is_some_and(|text| text.contains("10.0.2.100")), "{refused:?}");
     // The cable is in again: an address comes back by itself.
     story.guest.retry(30, "docker version")?;
@@ -62,7 +64,12 @@ pub(super) fn network_dead(story: &mut Story) -> Result<Row> {
 pub(super) fn clock(story: &mut Story) -> Result<Row> {
     let version = story.release(Wrong::Nothing)?;
     story.done("check")?;
-    restart(story, Some("1970-01-01T00:00:00"))?;
+    // This UEFI firmware takes no year before 1998, and makes 2070 of 1970.
+    let lost = match story.firmware {
+        Firmware::Uefi => "1999-01-01T00:00:00",
+        Firmware::Bios => "1970-01-01T00:00:00",
+    };
+    restart(story, Some(lost))?;
     let year = story.guest.host("date +%Y")?;
     let start = Instant::now();
     let text = story.done("check");

@@ -26,22 +26,21 @@ struct Fault {
 }
 
 fn version(story: &mut Story, fault: Fault) -> Result<Row> {
-    tried(story, fault, false, |_| Ok(()))
+    tried(story, fault, |_| Ok(()))
 }
 
-fn tried(story: &mut Story, fault: Fault, stuck: bool, before: impl FnOnce(&mut Story) -> Result<()>) -> Result<Row> {
+fn tried(story: &mut Story, fault: Fault, before: impl FnOnce(&mut Story) -> Result<()>) -> Result<Row> {
     let version = story.release(fault.wrong)?;
     story.apply(&version)?;
     before(story)?;
-    let recovery = story.reboot(stuck)?;
+    let recovery = story.reboot()?;
     story.told(&version, fault.why)?;
-    let hands = if recovery.by_hand > 0 { format!(", needs {} resets", recovery.by_hand) } else { String::new() };
-    let how = format!("{}; {} starts{hands}", fault.how, recovery.starts);
+    let how = format!("{}; {} starts", fault.how, recovery.starts);
     Ok(story.row(recovery.time, fault.is_timed, how))
 }
 
 pub(super) fn panic(story: &mut Story) -> Result<Row> {
-    let how = "kernel: panic=5, boot loader's count";
+    let how = "kernel: panic=2, boot loader's count";
     version(story, Fault { wrong: Wrong::Initrd, why: SILENT, how, is_timed: true })
 }
 
@@ -79,7 +78,7 @@ pub(super) fn engine_dead(story: &mut Story) -> Result<Row> {
 pub(super) fn gate(story: &mut Story) -> Result<Row> {
     let how = "the gate: the owner's check fails for 60 s, marked bad";
     let fault = Fault { wrong: Wrong::Nothing, why: "application", how, is_timed: false };
-    let row = tried(story, fault, false, |story| {
+    let row = tried(story, fault, |story| {
         story.server.set_healthy(false);
         Ok(())
     });
@@ -91,7 +90,7 @@ pub(super) fn gate(story: &mut Story) -> Result<Row> {
 pub(super) fn root_block(story: &mut Story) -> Result<Row> {
     let how = "dm-verity, PID 1 in the initrd reboots, boot loader's count";
     let fault = Fault { wrong: Wrong::Nothing, why: SILENT, how, is_timed: true };
-    tried(story, fault, false, |story| {
+    tried(story, fault, |story| {
         story.guest.host(&format!("dd if=/dev/urandom of={OTHER_SLOT} bs=4096 count=1 conv=notrunc && sync")).map(drop)
     })
 }
@@ -99,9 +98,9 @@ pub(super) fn root_block(story: &mut Story) -> Result<Row> {
 /// The firmware under systemd-boot 257 stops when the boot loader could not start the image: somebody has to reset the
 /// machine, as it counts the try nevertheless.
 pub(super) fn kernel_truncated(story: &mut Story) -> Result<Row> {
-    let (stuck, how) = match story.firmware {
-        Firmware::Uefi => (true, "boot loader's count, the firmware does not restart"),
-        Firmware::Bios => (false, "the boot loader's fallback"),
+    let how = match story.firmware {
+        Firmware::Uefi => "the firmware's shell restarts, boot loader's count",
+        Firmware::Bios => "the boot loader's count or fallback",
     };
-    tried(story, Fault { wrong: Wrong::Kernel, why: SILENT, how, is_timed: true }, stuck, |_| Ok(()))
+    tried(story, Fault { wrong: Wrong::Kernel, why: SILENT, how, is_timed: true }, |_| Ok(()))
 }

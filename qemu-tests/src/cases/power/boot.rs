@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 /// Seconds, for a machine that is not emulated; a second boot may be part of it, when a trial fails.
 const BOOT: u32 = 150;
 const ANSWER: u32 = 60;
+const UPDATE: u32 = 150;
 const SETTLE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_secs(2);
 
@@ -84,7 +85,17 @@ fn whole(guest: &mut Guest, recording: &Recording, point: &Point) -> Result<Stri
     if step >= Step::Apply {
         guest.retry(ANSWER, &format!("docker inspect -f '{{{{.State.Running}}}}' {NAME} | grep -qx true"))?;
     }
+    if matches!(step, Step::Fetch | Step::Apply) && *version == recording.old {
+        updates_again(guest)?;
+    }
     Ok(status.version)
+}
+
+/// The update that was cut off can be made: the other slot is written to its end.
+fn updates_again(guest: &mut Guest) -> Result<()> {
+    let text = guest.hull_within("update fetch", UPDATE)?;
+    ensure!(text.contains(&format!("version {NEW}")) && text.contains("in the other slot"), "fetched again: {text}");
+    Ok(())
 }
 
 /// Waits until no version is on trial; one that fails its gate restarts the machine.

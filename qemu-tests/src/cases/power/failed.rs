@@ -1,8 +1,10 @@
 //! A cut that failed, as a folder: the recording's files, the point, and the serial logs. `vm-tests --replay FOLDER` does it
 //! again.
 
+use super::record::releases;
 use super::recording::Recording;
 use super::{constants, cut, name};
+use crate::cases::web_server::WebServer;
 use crate::guest::Site;
 use crate::power::outcomes::Outcome;
 use crate::power::points::Point;
@@ -50,7 +52,8 @@ pub fn replay(site: &Site, folder: &Path) -> Result<bool> {
     let scratch = tempfile::tempdir_in(&site.work)?;
     let constants = constants(&recording, scratch.path())?;
     println!("{point}");
-    let (outcome, detail) = cut(site, &recording, &point, &constants, &name(&recording, &point))?;
+    let server = WebServer::start(&releases(site))?;
+    let (outcome, detail) = cut(site, &recording, &point, &constants, &server)?;
     println!("{outcome:?} {detail}");
     Ok(matches!(outcome, Outcome::Old | Outcome::New))
 }

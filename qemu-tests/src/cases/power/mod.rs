@@ -20,6 +20,8 @@ mod record;
 mod recording;
 mod settings;
 
+use crate::cases::update::RELEASES;
+use crate::cases::web_server::WebServer;
 use crate::fault_disk::FaultDisk;
 use crate::fault_disk::cut::plan;
 use crate::guest::{Guest, Site};
@@ -123,6 +125,7 @@ fn constants(recording: &Recording, folder: &Path) -> Result<Constants> {
 /// Random cuts of all recordings, booted.
 fn cuts(site: &Site, settings: &Settings, recordings: &[Recording]) -> Result<()> {
     let mut queue = Vec::new();
+    let server = WebServer::start(&record::releases(site))?;
     let folder = tempfile::tempdir_in(&site.work)?;
     let mut all_constants = Vec::new();
     for (index, recording) in recordings.iter().enumerate() {
@@ -134,7 +137,7 @@ fn cuts(site: &Site, settings: &Settings, recordings: &[Recording]) -> Result<()
     let tried = parallel(settings, queue, |(index, point)| {
         let recording = &recordings[index];
         let start = Instant::now();
-        let outcome = cut(site, recording, &point, &all_constants[index], &name(recording, &point))
+        let outcome = cut(site, recording, &point, &all_constants[index], &server)
             .unwrap_or_else(|error| (Outcome::Damaged, format!("{error:#}")));
         println!("       {point}: {:?} ({:.0} s) {}", outcome.0, start.elapsed().as_secs_f64(), outcome.1);
         outcome
@@ -158,13 +161,14 @@ fn cut(
     recording: &Recording,
     point: &Point,
     constants: &Constants,
-    name: &str,
+    server: &WebServer,
 ) -> Result<(Outcome, String)> {
     let image = recording.base.after(&recording.trace, &plan(recording.records(), point.at, point.seed))?;
     let folder = tempfile::tempdir_in(&site.work)?;
     let looked = host::look(recording, point, &image, &constants[&recording.step(&point.operation)?], folder.path());
     let disk = FaultDisk::serve(image, &folder.path().join("disk.sock"), &folder.path().join("writes"))?;
-    let mut guest = Guest::prepare(&recording.site(site), name, &recording.boot(disk.socket(), Vec::new())?)?;
+    let boot = recording.boot(disk.socket(), vec![(RELEASES.into(), server.port)])?;
+    let mut guest = Guest::prepare(&recording.site(site), &name(recording, point), &boot)?;
     let booted = boot::outcome(&mut guest, recording, point);
     guest.cut_power();
     disk.stop()?;

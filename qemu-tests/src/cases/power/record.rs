@@ -12,7 +12,7 @@ use crate::guest::{Guest, Site};
 use crate::machine::Firmware;
 use crate::power::story::{CONFIGURATIONS, Step, fragment, word};
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,15 +26,19 @@ struct Run {
     counter: Counter,
 }
 
+/// The folder that updates come from.
+pub(super) fn releases(site: &Site) -> PathBuf {
+    site.image.parent().map(|build| build.join("test-release")).unwrap_or_default()
+}
+
 /// Records a run into `folder`.
 pub(super) fn record(site: &Site, firmware: Firmware, folder: &Path) -> Result<()> {
     let name = format!("power-{}", word(firmware));
-    let releases = site.image.parent().map(|build| build.join("release")).unwrap_or_default();
     let settings = format!("  update:\n    url: 'http://{RELEASES}'\n    policy: 'off'\n");
     recording::prepare(site, folder, &(user_data(site)? + &settings))?;
     let registry = Registry::start(folder)?;
     push(&registry, folder, NAME, &[("bin/busybox", &busybox()?), ("bin/sh", &busybox()?)])?;
-    let server = WebServer::start(&releases)?;
+    let server = WebServer::start(&releases(site))?;
     let base = Image::of_file(&site.image, DISK)?;
     let disk = Arc::new(FaultDisk::serve(base, &folder.join("disk.sock"), &folder.join("trace"))?);
     let counter = Counter::listen(&disk)?;

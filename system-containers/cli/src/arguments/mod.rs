@@ -4,17 +4,20 @@
 //! |---|---|
 //! | [`added`] | `hull service` |
 //! | [`logs`], [`exec`] | `hull logs`, `hull exec` |
+//! | [`install`] | `hull install` |
 //! | [`mount`] | `hull mount` and its kin |
 //! | [`update`] | `hull update` |
 
 pub(crate) mod added;
 mod exec;
+pub(crate) mod install;
 mod logs;
 pub(crate) mod mount;
 pub(crate) mod update;
 
 use self::added::Added;
 pub(crate) use self::exec::Exec;
+use self::install::Install;
 pub(crate) use self::logs::Logs;
 use self::mount::{Mount, Swap};
 use self::update::Update;
@@ -24,6 +27,9 @@ use std::path::{Path, PathBuf};
 
 /// Where the daemon's socket is inside containers that have one.
 const SOCKET: &str = "/run/hull/hull.sock";
+/// What `hull config` can do.
+const CONFIG_VERBS: [&str; 10] =
+    ["validate", "show", "get", "set", "unset", "diff", "apply", "confirm", "revert", "schema"];
 
 /// Text of `hull help`.
 pub(crate) const HELP: &str = "\
@@ -65,6 +71,19 @@ hull: the operating system's services and power
       --force                             also one that is held, failed here before, or is not this machine's turn yet
   hull update rollback [--no-reboot]      back to the version in the other slot
   hull update hold [REASON] | unhold      let nothing be updated by itself, or let it again
+  hull install [--json]                   on a live system: disks it could be written to
+  hull install DISK [--user-data FILE] [--yes]
+                                          write it there; FILE is what its first boot is configured with
+  hull config validate FILE...            user data, or machine configuration (*.toml): what the machine would say of
+                                          it; status 1 for errors, 2 for a file that cannot be read
+  hull config show | get KEY              the machine configuration of the next boot, or one key such as time.servers
+  hull config set KEY VALUE | unset KEY   change a key of it; checked before it is written
+  hull config diff                        what of it is not in force; status 1 if anything
+  hull config apply [--confirm-within TIME]
+                                          put it in force without a restart, as far as that goes
+      --confirm-within TIME               taken back after TIME (5m) or a restart, unless: hull config confirm
+  hull config revert                      back to what was in force before the last apply
+  hull config schema [--user-data]        JSON Schema for editors
   hull mount [-t TYPE] [-o OPTIONS] [-r] [--bind|--rbind] SOURCE TARGET
                                           mount a disk, tmpfs, a server's directory, or a directory elsewhere, below
                                           /home, /mnt, /srv, ...; without arguments list what is mounted
@@ -93,19 +112,39 @@ pub(crate) struct Invocation {
 pub(crate) enum Verb {
     Help,
     Version,
-    Status { json: bool },
-    Ps { json: bool },
-    Inspect { service: String },
-    Confinement { service: String, json: bool },
+    Status {
+        json: bool,
+    },
+    Ps {
+        json: bool,
+    },
+    Inspect {
+        service: String,
+    },
+    Confinement {
+        service: String,
+        json: bool,
+    },
     Logs(Logs),
     Exec(Exec),
-    Lifecycle { action: Lifecycle, services: Vec<String> },
+    Lifecycle {
+        action: Lifecycle,
+        services: Vec<String>,
+    },
     Service(Added),
     Update(Update),
+    Install(Install),
+    /// Arguments of the program that knows.
+    Config(Vec<OsString>),
     Mount(Mount),
-    Umount { lazy: bool, targets: Vec<PathBuf> },
+    Umount {
+        lazy: bool,
+        targets: Vec<PathBuf>,
+    },
     Swap(Swap),
-    Rescan { devices: Vec<String> },
+    Rescan {
+        devices: Vec<String>,
+    },
     Power(Power),
 }
 
@@ -190,11 +229,22 @@ fn verb(parser: &mut lexopt::Parser, socket: &mut PathBuf) -> Result<Verb, lexop
         "restart" => lifecycle(parser, socket, Lifecycle::Restart),
         "service" => added::parse(parser, socket).map(Verb::Service),
         "update" => update::parse(parser, socket).map(Verb::Update),
+        "install" => install::parse(parser, socket).map(Verb::Install),
+        "config" => config(parser),
         name @ ("mount" | "umount" | "swapon" | "swapoff" | "rescan") => disks(parser, socket, name),
         "poweroff" => power(parser, socket, Power::Poweroff),
         "reboot" => power(parser, socket, Power::Reboot),
         "halt" => power(parser, socket, Power::Halt),
         _ => Err(format!("there is no command \"{word}\"").into()),
+    }
+}
+
+/// Its words are those of the program behind it, which also says what is wrong with them.
+fn config(parser: &mut lexopt::Parser) -> Result<Verb, lexopt::Error> {
+    let words: Vec<OsString> = std::iter::once("config".into()).chain(parser.raw_args()?).collect();
+    match words.get(1) {
+        Some(word) if CONFIG_VERBS.iter().any(|verb| *verb == word) => Ok(Verb::Config(words)),
+        _ => Err(format!("config takes {}", CONFIG_VERBS.join(", ")).into()),
     }
 }
 
@@ -297,104 +347,4 @@ fn power(parser: &mut lexopt::Parser, socket: &mut PathBuf, action: Power) -> Re
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::when::When;
-
-    fn verb_of(line: &str) -> Result<Verb, String> {
-        parse(line.split(' ').map(OsString::from), None).map(|invocation| invocation.verb).map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn verbs() {
-        let exec = |tty, command: &[&str]| {
-            let command = command.iter().map(|word| (*word).into()).collect();
-            Verb::Exec(Exec { service: "console".into(), command, interactive: tty, tty })
-        };
-        for (line, expected) in [
-            ("hull", Verb::Help),
-            ("hull status", Verb::Status { json: false }),
-            ("hull status --json", Verb::Status { json: true }),
-            ("hull ps", Verb::Ps { json: false }),
-            ("hull inspect time", Verb::Inspect { service: "time".into() }),
-            ("hull inspect --confinement time", Verb::Confinement { service: "time".into(), json: false }),
-            ("hull inspect time --json --confinement", Verb::Confinement { service: "time".into(), json: true }),
-            ("hull exec -it console sh -c -t", exec(true, &["sh", "-c", "-t"])),
-            ("hull exec console ls -l", exec(false, &["ls", "-l"])),
-            (
-                "hull logs -f --tail 5 --since 2m docker",
-                Verb::Logs(Logs {
-                    services: vec!["docker".into()],
-                    follow: true,
-                    tail: Some(5),
-                    since: Some(When::Ago(120)),
-                    ..Logs::default()
-                }),
-            ),
-            (
-                "hull logs -p err -b -1 --until 1h time docker",
-                Verb::Logs(Logs {
-                    services: vec!["time".into(), "docker".into()],
-                    until: Some(When::Ago(3600)),
-                    priority: Some(3),
-                    boot: Some("-1".into()),
-                    ..Logs::default()
-                }),
-            ),
-            ("hull logs", Verb::Logs(Logs::default())),
-            (
-                "hull restart a b",
-                Verb::Lifecycle { action: Lifecycle::Restart, services: vec!["a".into(), "b".into()] },
-            ),
-            ("hull update", Verb::Update(Update::Status { json: false })),
-            ("hull reboot", Verb::Power(Power::Reboot)),
-            ("/usr/sbin/poweroff -f", Verb::Power(Power::Poweroff)),
-            ("halt", Verb::Power(Power::Halt)),
-            ("/usr/bin/mount", Verb::Mount(Mount::List { kind: None })),
-            ("hull mount", Verb::Mount(Mount::List { kind: None })),
-            ("umount -l /mnt/a", Verb::Umount { lazy: true, targets: vec!["/mnt/a".into()] }),
-            ("swapon -p 5 /dev/vdb", Verb::Swap(Swap::On { devices: vec!["/dev/vdb".into()], priority: Some(5) })),
-            ("hull swapoff /dev/vdb", Verb::Swap(Swap::Off { devices: vec!["/dev/vdb".into()] })),
-            ("partprobe /dev/vdb", Verb::Rescan { devices: vec!["/dev/vdb".into()] }),
-            ("shutdown -h now", Verb::Power(Power::Poweroff)),
-            ("shutdown -r now", Verb::Power(Power::Reboot)),
-        ] {
-            assert_eq!(verb_of(line), Ok(expected), "{line}");
-        }
-    }
-
-    #[test]
-    fn faults_are_named() {
-        for (line, part) in [
-            ("hull frob", "frob"),
-            ("hull logs -p loud", "neither"),
-            ("hull logs -b 1", "neither"),
-            ("hull logs -b last", "neither"),
-            ("hull logs --tail x docker", "no number"),
-            ("hull logs --since yesterday docker", "neither"),
-            ("hull exec console", "name a command"),
-            ("hull restart", "name a service"),
-            ("hull rescan", "name a device"),
-            ("mount -a", "no fstab"),
-            ("hull inspect --confinement", "one service"),
-            ("hull inspect a b", "one service"),
-            ("hull restart ../hull/power", "no service name"),
-            ("hull status --yaml", "--yaml"),
-            ("shutdown 22:00", "only \"now\""),
-        ] {
-            let error = verb_of(line).unwrap_err();
-            assert!(error.contains(part), "{line}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_option_beats_the_environment() {
-        let socket = |line: &str| {
-            parse(line.split(' ').map(OsString::from), Some("/env".into())).map(|invocation| invocation.socket).unwrap()
-        };
-        assert_eq!(socket("hull ps"), Path::new("/env"));
-        assert_eq!(socket("hull --socket /a ps"), Path::new("/a"));
-        assert_eq!(socket("hull ps --socket=/b"), Path::new("/b"));
-        assert_eq!(parse(["hull".into()], None).unwrap().socket, Path::new(SOCKET));
-    }
-}
+mod tests;

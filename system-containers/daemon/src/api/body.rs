@@ -10,10 +10,14 @@ use serde::de::DeserializeOwned;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Longest request body in bytes; the largest legitimate one is an exec's environment.
 const MAX_REQUEST: usize = 256 << 10;
+
+/// Time a client has to send a body nobody wants, as the build context of a refused `docker build`.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Body of an answer.
 #[derive(Debug)]
@@ -81,9 +85,10 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 /// Takes a request's body nobody wants: a client that is still sending would not read the answer.
-pub async fn discard(body: Incoming) {
-    // What is longer than any legitimate body is cut off with the connection.
-    Limited::new(body, MAX_REQUEST).collect().await.ok();
+pub async fn discard(mut body: Incoming) {
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    // A client that sends for longer is cut off with the connection.
+    tokio::time::timeout(DISCARD_TIMEOUT, all).await.ok();
 }
 
 /// Reads a JSON request; an empty body is `T`'s default.

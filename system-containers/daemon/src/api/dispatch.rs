@@ -8,8 +8,8 @@ use super::query::Query;
 use super::route::{API_VERSION, Route};
 use super::server::Scope;
 use super::{
-    archive, attach, confinement, containers, create, engine, events, exec, hull, images, kept, logs, merged_logs,
-    mounts, services, stats, top, update, upload, wait,
+    archive, attach, confinement, containers, create, engine, events, exec, hull, images, install, kept, logs,
+    merged_logs, mounts, services, stats, top, update, upload, wait,
 };
 use crate::lifecycle::System;
 use hyper::body::Incoming;
@@ -96,6 +96,7 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::Status => Ok(body::json(ok, &crate::status::gather(system))),
         Route::MergedLogs => merged_logs::logs(system, &query),
         Route::Confinement(id) => Ok(body::json(ok, &confinement::report(system, &id, &query)?)),
+        Route::Reload => Ok(hull::reload(system).await),
         Route::Power => hull::power(system, body::read(request.into_body()).await?),
         Route::Services => Ok(body::json(ok, &services::list(system).await?)),
         Route::ServiceAdd => services::add(system, body::read(request.into_body()).await?),
@@ -111,11 +112,13 @@ async fn route(api: &Rc<Api>, scope: Scope, request: Request<Incoming>) -> Resul
         Route::SwapOn => mounts::swap_on(system, body::read(request.into_body()).await?).await,
         Route::SwapOff => mounts::swap_off(system, &query).await,
         Route::Rescan => mounts::rescan(system, body::read(request.into_body()).await?).await,
+        Route::Disks => install::show(system).await,
+        Route::Install => Ok(install::act(system, body::read(request.into_body()).await?)),
         Route::Update => Ok(update::show(system)),
         Route::UpdateAct(verb) => Ok(update::act(system, verb, &body::read(request.into_body()).await?)),
         Route::UpdateHold => update::hold(system, body::read(request.into_body()).await?).await,
         Route::ImageLoad => kept::load(system, request.into_body()).await,
-        Route::ImagePull => kept::pull(system, &query, request.headers()),
+        Route::ImagePull => kept::pull(system, &query, request).await,
         Route::ImageSave(name) => kept::save(system, &name),
         Route::ImagesSave => kept::save(system, query.get("names").unwrap_or_default()),
         Route::ImageRemove(name) => Ok(body::json(ok, &kept::remove(system, &name).await?)),

@@ -3,7 +3,7 @@
 use super::body::{self, Answer};
 use super::error::ApiError;
 use crate::control::{Power, ToInit};
-use crate::lifecycle::System;
+use crate::lifecycle::{System, supervise};
 use hyper::StatusCode;
 use serde::Deserialize;
 
@@ -22,4 +22,12 @@ pub fn power(system: &System, request: PowerRequest) -> Result<Answer, ApiError>
         .send(&ToInit::Shutdown(action), None)
         .map_err(|error| ApiError::internal(format!("PID 1 does not answer: {error}")))?;
     Ok(body::empty(StatusCode::NO_CONTENT))
+}
+
+/// Reads again what cloud-config rendered for the daemon itself: the host name. Settings of updates are read at each use.
+pub async fn reload(system: &System) -> Answer {
+    if let Some(renaming) = supervise::follow_hostname(system) {
+        renaming.await;
+    }
+    body::empty(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE;
 use hull_image_store::job::{Credentials, Source};
 use hyper::body::{Bytes, Incoming};
-use hyper::{HeaderMap, StatusCode};
+use hyper::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::File;
@@ -62,7 +62,10 @@ pub async fn load(system: &Rc<System>, archive: Incoming) -> Result<Answer, ApiE
 }
 
 /// `POST /images/create?fromImage=`.
-pub fn pull(system: &Rc<System>, query: &Query, headers: &HeaderMap) -> Result<Answer, ApiError> {
+pub async fn pull(system: &Rc<System>, query: &Query, request: Request<Incoming>) -> Result<Answer, ApiError> {
+    let (head, body) = request.into_parts();
+    // `docker import` sends an archive.
+    body::discard(body).await;
     let Some(name) = query.get("fromImage").filter(|name| !name.is_empty()) else {
         return Err(ApiError::unsupported("making an image of files; use load"));
     };
@@ -75,7 +78,7 @@ pub fn pull(system: &Rc<System>, query: &Query, headers: &HeaderMap) -> Result<A
         let reason = "the system daemon pulls by digest only, so that what runs is what was chosen: append @sha256:…";
         return Err(ApiError::bad(format!("{reference}: {reason}")));
     }
-    let credentials = headers.get(AUTHORIZATION).map(|value| credentials(value.as_bytes())).transpose()?.flatten();
+    let credentials = head.headers.get(AUTHORIZATION).map(|value| credentials(value.as_bytes())).transpose()?.flatten();
     let system = Rc::clone(system);
     Ok(progress::answer(|lines| async move {
         lines.status(format!("Pulling {reference}"));

@@ -36,6 +36,7 @@ pub mod events;
 pub mod exec;
 pub mod hull;
 pub mod images;
+pub mod install;
 pub mod kept;
 mod log_feed;
 pub mod logs;
@@ -54,4 +55,4 @@ pub mod update;
 pub mod upload;
 pub mod wait;
 
-pub use server::{Scope, listen};
+pub use server::{Scope, bind, listen};

@@ -89,6 +89,8 @@ pub enum Route {
     Confinement(String),
     /// `POST /hull/power`
     Power,
+    /// `POST /hull/reload`
+    Reload,
     /// `GET /hull/services`
     Services,
     /// `POST /hull/services`
@@ -111,6 +113,10 @@ pub enum Route {
     SwapOff,
     /// `POST /hull/rescan`
     Rescan,
+    /// `GET /hull/install`
+    Disks,
+    /// `POST /hull/install`
+    Install,
     /// `GET /hull/update`
     Update,
     /// `POST /hull/update/check|fetch|apply|rollback`
@@ -200,6 +206,7 @@ impl Route {
             ["hull", "logs"] if get => Self::MergedLogs,
             ["hull", "confinement", id] if get => Self::Confinement((*id).into()),
             ["hull", "power"] if post => Self::Power,
+            ["hull", "reload"] if post => Self::Reload,
             ["hull", "services"] if get => Self::Services,
             ["hull", "services"] if post => Self::ServiceAdd,
             ["hull", "services", name, "enable"] if post => Self::ServiceEnable((*name).into()),
@@ -211,6 +218,8 @@ impl Route {
             ["hull", "swaps"] if post => Self::SwapOn,
             ["hull", "swaps"] if delete => Self::SwapOff,
             ["hull", "rescan"] if post => Self::Rescan,
+            ["hull", "install"] if get => Self::Disks,
+            ["hull", "install"] if post => Self::Install,
             ["hull", "update"] if get => Self::Update,
             ["hull", "update", "check"] if post => Self::UpdateAct(update::Verb::Check),
             ["hull", "update", "fetch"] if post => Self::UpdateAct(update::Verb::Fetch),
@@ -246,6 +255,7 @@ mod tests {
             (Method::POST, "/exec/ab/resize", Route::ExecResize("ab".into())),
             (Method::GET, "/hull/logs", Route::MergedLogs),
             (Method::POST, "/hull/power", Route::Power),
+            (Method::POST, "/hull/reload", Route::Reload),
             (Method::GET, "/images/hull/time:1/json", Route::ImageInspect("hull/time:1".into())),
             (Method::GET, "/v1.44/images/json", Route::Images),
             (Method::PUT, "/containers/time/archive", Route::ArchivePut("time".into())),
@@ -256,6 +266,8 @@ mod tests {
             (Method::POST, "/hull/mounts", Route::Mount),
             (Method::DELETE, "/hull/mounts", Route::Unmount),
             (Method::DELETE, "/hull/swaps", Route::SwapOff),
+            (Method::GET, "/hull/install", Route::Disks),
+            (Method::POST, "/hull/install", Route::Install),
             (Method::DELETE, "/v1.44/images/a/b:1", Route::ImageRemove("a/b:1".into())),
             (Method::POST, "/images/a/b/tag", Route::ImageTag("a/b".into())),
             (Method::GET, "/images/a/b:1/get", Route::ImageSave("a/b:1".into())),
@@ -275,7 +287,14 @@ mod tests {
     fn a_power_socket_can_end_the_machine_and_nothing_else() {
         assert!(Route::Power.allowed(Scope::Power) && Route::Ping.allowed(Scope::Power));
         let mounts = [Route::Mount, Route::Unmount, Route::SwapOn, Route::SwapOff, Route::Rescan];
-        let others = [Route::Status, Route::MergedLogs, Route::List, Route::ExecCreate("a".into()), Route::Unsupported];
+        let others = [
+            Route::Status,
+            Route::Reload,
+            Route::MergedLogs,
+            Route::List,
+            Route::ExecCreate("a".into()),
+            Route::Unsupported,
+        ];
         for route in mounts.into_iter().chain(others) {
             assert!(!route.allowed(Scope::Power), "{route:?}");
             assert!(route.allowed(Scope::Admin));

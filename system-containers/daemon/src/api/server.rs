@@ -6,7 +6,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,8 +28,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after accept(2) failed, as when descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves a socket at `path`, for root only, until the process ends.
-pub fn listen(api: &Rc<Api>, path: &Path, scope: Scope) -> io::Result<()> {
+/// A listening socket at `path`, for root only.
+pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -35,8 +37,16 @@ pub fn listen(api: &Rc<Api>, path: &Path, scope: Scope) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let listener = StdListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener.into())
+}
+
+/// Serves a listening socket until the process ends.
+pub fn listen(api: &Rc<Api>, socket: OwnedFd, scope: Scope) -> io::Result<()> {
+    let socket = StdListener::from(socket);
+    socket.set_nonblocking(true)?;
+    let listener = UnixListener::from_std(socket)?;
     let api = Rc::clone(api);
     tokio::task::spawn_local(async move {
         loop {

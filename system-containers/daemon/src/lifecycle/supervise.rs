@@ -98,12 +98,18 @@ fn report(system: &Rc<System>, service: &str, phase: Phase) {
     if first == Some(true) && *system.boot.borrow() != Boot::Complete {
         system.console.line("hull", &format!("{service} ready ({})", seconds(now)));
     }
-    let configured = hostname::configured(&system.paths.hostname());
-    if let Some(name) = configured.filter(|name| *name != *system.hostname.borrow()) {
-        system.hostname.replace(name.clone());
-        let running = system.units.borrow().values().filter_map(|unit| unit.process()?.ok()).collect();
-        tokio::task::spawn_local(exec::rename(name, running));
+    if let Some(renaming) = follow_hostname(system) {
+        tokio::task::spawn_local(renaming);
     }
+}
+
+/// Takes over the host name that cloud-config rendered, if it is another one; what is left to be done for that.
+pub(crate) fn follow_hostname(system: &System) -> Option<impl Future<Output = ()> + use<>> {
+    let configured = hostname::configured(&system.paths.hostname());
+    let name = configured.filter(|name| *name != *system.hostname.borrow())?;
+    system.hostname.replace(name.clone());
+    let running = system.units.borrow().values().filter_map(|unit| unit.process()?.ok()).collect();
+    Some(exec::rename(name, running))
 }
 
 fn seconds(micros: u64) -> String {

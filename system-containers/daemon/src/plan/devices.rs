@@ -14,8 +14,8 @@ const WATCHDOG: (u32, u32) = (10, 130);
 /// Compiles the `[security.devices]` table.
 pub fn rules(devices: &Devices, facts: &Facts) -> DeviceRules {
     DeviceRules {
-        allow: devices.allow.iter().map(rule).chain(slots(devices, facts)).collect(),
-        deny: devices.deny.iter().flat_map(|set| denied(set, facts)).collect(),
+        allow: devices.allow.iter().map(rule).chain(slots(devices, facts)).chain(esp(devices, facts)).collect(),
+        deny: devices.deny.iter().flat_map(|set| denied(set, devices, facts)).collect(),
         default_allow: devices.allow_all,
     }
 }
@@ -34,21 +34,31 @@ fn rule(rule: &DeviceRule) -> Rule {
 /// Reading the running slot is harmless, for it is what everybody runs; its writer would fail every verified read.
 fn slots(devices: &Devices, facts: &Facts) -> impl Iterator<Item = Rule> {
     let slots = facts.slots.filter(|_| devices.slots);
-    let rule = |(major, minor), write| Rule {
-        kind: Some(DeviceKind::Block),
-        major: Some(major),
-        minor: Some(minor),
-        read: true,
-        write,
-        mknod: false,
-    };
-    slots.into_iter().flat_map(move |slots| [rule(slots.running, false), rule(slots.other, true)])
+    slots.into_iter().flat_map(move |slots| {
+        std::iter::once(partition(slots.running, false)).chain(slots.other.map(|other| partition(other, true)))
+    })
 }
 
-fn denied(set: &str, facts: &Facts) -> Vec<Rule> {
+fn esp(devices: &Devices, facts: &Facts) -> Option<Rule> {
+    facts.esp.filter(|_| devices.esp).map(|number| partition(number, false))
+}
+
+fn partition((major, minor): (u32, u32), write: bool) -> Rule {
+    Rule { kind: Some(DeviceKind::Block), major: Some(major), minor: Some(minor), read: true, write, mknod: false }
+}
+
+fn denied(set: &str, devices: &Devices, facts: &Facts) -> Vec<Rule> {
     match set {
         "system-disk" => {
-            facts.system_disk.iter().map(|(major, minor)| all(DeviceKind::Block, *major, Some(*minor))).collect()
+            let disk = facts.system_disk.iter().map(|(major, minor)| all(DeviceKind::Block, *major, Some(*minor)));
+            // Rules that deny win; what stays denied of ESP and running slot is to write them and to make nodes of them.
+            let running = facts.slots.filter(|_| devices.slots).map(|slots| slots.running);
+            let esp = facts.esp.filter(|_| devices.esp);
+            let readable = |rule: &Rule| {
+                let number = rule.major.zip(rule.minor);
+                number.is_some() && (number == running || number == esp)
+            };
+            disk.map(|rule| Rule { read: !readable(&rule), ..rule }).collect()
         }
         "memory" => MEMORY_MINORS.iter().map(|minor| all(DeviceKind::Char, 1, Some(*minor))).collect(),
         "kmsg" => vec![all(DeviceKind::Char, 1, Some(KMSG_MINOR))],

@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Name of the EFI system partition.
+const ESP: &str = "esp";
+
 /// What a plan has to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -13,8 +16,11 @@ pub struct Facts {
     pub hostname: String,
     /// Numbers of the system disk, its partitions and the devices stacked on them.
     pub system_disk: BTreeSet<(u32, u32)>,
-    /// Numbers of the slots' partitions; none where one of them is missing.
+    /// Numbers of the slots' partitions; none where one of them is missing. Of a root that came with the initrd there is the
+    /// running one alone.
     pub slots: Option<Slots>,
+    /// Number of the EFI system partition.
+    pub esp: Option<(u32, u32)>,
     /// Major number of `/dev/watchdogN`; `/dev/watchdog` itself is 10:130.
     pub watchdog_major: Option<u32>,
     /// Memory of the machine in bytes.
@@ -29,23 +35,34 @@ pub struct Slots {
     /// The one with the running root.
     pub running: (u32, u32),
     /// The one beside it.
-    pub other: (u32, u32),
+    pub other: Option<(u32, u32)>,
 }
 
 fn slots(report: &BootReport) -> Option<Slots> {
+    if report.is_live() {
+        return Some(Slots { running: node_number(&report.root_device)?, other: None });
+    }
     let running = Slot::from_letter(&report.slot)?;
-    let number = |slot: Slot| {
-        let status = rustix::fs::stat(report.partitions.get(slot.partition())?).ok()?;
-        Some((rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev)))
-    };
-    Some(Slots { running: number(running)?, other: number(running.other())? })
+    let number = |slot: Slot| number(report, slot.partition());
+    Some(Slots { running: number(running)?, other: Some(number(running.other())?) })
+}
+
+/// Number of a partition of the system disk.
+fn number(report: &BootReport, partition: &str) -> Option<(u32, u32)> {
+    node_number(report.partitions.get(partition)?)
+}
+
+fn node_number(node: &str) -> Option<(u32, u32)> {
+    let status = rustix::fs::stat(node).ok()?;
+    Some((rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev)))
 }
 
 impl Facts {
     /// Reads sysfs and procfs; `report` is PID 1's.
     pub fn read(hostname: String, report: &BootReport) -> Self {
-        let disk = report.system_disk.as_deref();
-        let slots = slots(report);
+        // A root that came with the initrd is on a loop device.
+        let disk = report.system_disk.as_deref().filter(|disk| !disk.is_empty()).or(Some(&report.root_device));
+        let (slots, esp) = (slots(report), number(report, ESP));
         let disk = disk.and_then(|path| path.strip_prefix("/dev/"));
         let system_disk = disk.map(|name| disk_numbers(&Path::new("/sys/class/block").join(name))).unwrap_or_default();
         let majors = fs::read_to_string("/proc/devices").unwrap_or_default();
@@ -54,6 +71,7 @@ impl Facts {
             hostname,
             system_disk,
             slots,
+            esp,
             watchdog_major: character_major(&majors, "watchdog"),
             memory: memory(),
             threads_max: threads.unwrap_or(u64::MAX),

@@ -11,7 +11,8 @@ fn facts() -> Facts {
     Facts {
         hostname: "box".into(),
         system_disk: [(254, 0), (254, 1)].into(),
-        slots: Some(facts::Slots { running: (254, 3), other: (254, 4) }),
+        slots: Some(facts::Slots { running: (254, 3), other: Some((254, 4)) }),
+        esp: Some((254, 1)),
         watchdog_major: Some(247),
         memory: 1 << 30,
         threads_max: 8000,
@@ -91,6 +92,35 @@ fn the_updater_reads_the_running_slot_and_writes_the_other() {
         rules.launch.devices.allow.iter().map(|rule| (rule.minor, rule.read, rule.write, rule.mknod)).collect();
     assert_eq!(allowed, [(Some(3), true, false, false), (Some(4), true, true, false)]);
     assert!(!rules.launch.devices.default_allow);
+}
+
+#[test]
+fn of_the_system_disk_the_esp_alone_can_be_read() {
+    let text = include_str!("../../testdata/plan/minimal.toml").to_owned();
+    for (esp, read) in [("", true), ("esp = true\n", false)] {
+        let text = format!(
+            "{text}\n[security.devices]\nallow = [{{ type = \"block\", access = \"r\" }}]\n{esp}deny = [\"system-disk\"]\n"
+        );
+        let devices = plan("t", &service(&text), &Paths::machine(), &facts()).launch.devices;
+        let denied: Vec<_> = devices.deny.iter().map(|rule| (rule.minor, rule.read, rule.write)).collect();
+        assert_eq!(denied, [(Some(0), true, true), (Some(1), read, true)]);
+        assert_eq!(devices.allow.len(), if read { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn of_a_root_in_memory_the_installer_reads_it_and_nothing_is_written() {
+    let text = include_str!("../../testdata/plan/minimal.toml").to_owned();
+    let text = text
+        + "\n[security.devices]\nslots = true\nallow = [{ type = \"block\", access = \"rw\" }]\ndeny = [\"system-disk\"]\n";
+    let slots = Some(facts::Slots { running: (7, 0), other: None });
+    let facts = Facts { system_disk: [(7, 0), (252, 1)].into(), slots, esp: None, ..facts() };
+    let devices = plan("t", &service(&text), &Paths::machine(), &facts).launch.devices;
+    let rules = |rules: &[hull_runtime::Rule]| -> Vec<_> {
+        rules.iter().map(|rule| (rule.major, rule.minor, rule.read, rule.write)).collect()
+    };
+    assert_eq!(rules(&devices.allow), [(None, None, true, true), (Some(7), Some(0), true, false)]);
+    assert_eq!(rules(&devices.deny), [(Some(7), Some(0), false, true), (Some(252), Some(1), true, true)]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The answer of `GET /hull/status` from the running system.
 
-use super::model::{Message, RootState, ServiceStatus, Status};
+use super::model::{Message, RootState, ServiceStatus, Status, UserData};
 use super::reports::{CloudReport, read};
-use super::{pressure, space};
+use super::{change, pressure, space};
 use crate::clock::boot_micros;
 use crate::lifecycle::{HealthState, Phase, System, Unit, timer};
 use serde_json::{Map, Value};
@@ -21,6 +21,7 @@ pub fn gather(system: &System) -> Status {
     let pressure = pressure::read(Path::new("/proc/pressure"), &system.paths.cgroup);
     let mut times_us = report.times_us.clone();
     times_us.insert("ready".into(), ready.into());
+    let cloud: CloudReport = read(&system.paths.cloud_report());
     Status {
         version: report.version.clone(),
         slot: report.slot.clone(),
@@ -29,7 +30,9 @@ pub fn gather(system: &System) -> Status {
         boot: system.boot.borrow().word(),
         since_boot_seconds: std::time::Duration::from_micros(boot_micros()).as_secs_f64(),
         state: report.state.clone(),
-        messages: messages(system, &services).into_iter().chain(pressure::warnings(&pressure)).collect(),
+        messages: messages(system, &services, &cloud).into_iter().chain(pressure::warnings(&pressure)).collect(),
+        user_data: UserData { datasource: cloud.datasource, instance_id: cloud.instance_id, commands: cloud.commands },
+        pending_change: change::pending(&system.paths),
         pressure,
         services,
         times_us,
@@ -70,8 +73,7 @@ fn last_error(system: &System, name: &str, unit: &Unit) -> Option<String> {
     })
 }
 
-fn messages(system: &System, services: &[ServiceStatus]) -> Vec<Message> {
-    let cloud: CloudReport = read(&system.paths.cloud_report());
+fn messages(system: &System, services: &[ServiceStatus], cloud: &CloudReport) -> Vec<Message> {
     let boot = system.boot_report.messages.iter().map(Message::from);
     let cloud: Vec<Message> = cloud.messages.iter().map(Message::from).collect();
     let failed = services.iter().filter(|service| service.state == "failed").map(|service| {

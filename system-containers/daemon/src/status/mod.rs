@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`reports`] | the files others write |
 //! | [`model`] | the answer |
+//! | [`change`] | a change of the configuration that waits to be confirmed |
 //! | [`pressure`] | what work waits for |
 //! | `space` | room on the state partition |
 //! | [`mod@gather`] | the answer from the running system |
 
+pub mod change;
 pub mod gather;
 pub mod model;
 pub mod pressure;

@@ -1,5 +1,6 @@
 //! Shape of `GET /hull/status`.
 
+use super::change::PendingChange;
 use super::pressure::Pressure;
 use crate::lifecycle::HealthState;
 use crate::lifecycle::boot::Word;
@@ -24,6 +25,10 @@ pub struct Status {
     pub since_boot_seconds: f64,
     /// The state partition, as PID 1 says it.
     pub state: Value,
+    /// The user data of this boot.
+    pub user_data: UserData,
+    /// The change of the machine configuration that waits to be confirmed.
+    pub pending_change: Option<PendingChange>,
     /// All services by name.
     pub services: Vec<ServiceStatus>,
     /// What work waits for.
@@ -32,6 +37,17 @@ pub struct Status {
     pub messages: Vec<Message>,
     /// Microseconds since kernel entry; `ready` holds those of services.
     pub times_us: Map<String, Value>,
+}
+
+/// What cloud-config says of the user data; empty texts before it has run.
+#[derive(Debug, Serialize)]
+pub struct UserData {
+    /// Such as `nocloud:/dev/vdb`, `cached` or `none`.
+    pub datasource: String,
+    /// Identity of the instance.
+    pub instance_id: String,
+    /// `pending`, `running`, `done` or `failed`.
+    pub commands: String,
 }
 
 /// State of the verified root.

@@ -21,7 +21,9 @@ pub struct BootReport {
     pub root_hash: String,
     /// Length of the verified root in 4096-byte blocks.
     pub data_blocks: u64,
-    /// Node of the system disk.
+    /// Node of what the verified root is on.
+    pub root_device: String,
+    /// Node of the system disk; empty where the root came with the initrd.
     pub system_disk: Option<String>,
     /// Nodes of its partitions by their names in the partition table.
     pub partitions: BTreeMap<String, String>,
@@ -31,6 +33,13 @@ pub struct BootReport {
     pub messages: Vec<BootMessage>,
     /// Microseconds of `CLOCK_BOOTTIME` by name.
     pub times_us: Map<String, Value>,
+}
+
+impl BootReport {
+    /// Whether the root came with the initrd.
+    pub fn is_live(&self) -> bool {
+        self.system_disk.as_deref() == Some("")
+    }
 }
 
 /// A message of `boot.json`.
@@ -46,6 +55,13 @@ pub struct BootMessage {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct CloudReport {
+    /// Where the user data came from.
+    pub datasource: String,
+    /// Whom it was for.
+    pub instance_id: String,
+    /// How far its commands are: `pending`, `running`, `done` or `failed`.
+    #[serde(rename = "final")]
+    pub commands: String,
     /// What it found in the user data.
     pub messages: Vec<CloudMessage>,
 }

@@ -4,7 +4,7 @@ use super::esp::Esp;
 use crate::blocking::blocking;
 use crate::job;
 use crate::lifecycle::System;
-use hull_update::job::{Done, Firmware, Line, Machine, Request, SERVICE, Work};
+use hull_update::job::{Done, Firmware, Machine, Request, SERVICE, Work};
 use hull_update::settings::Settings;
 use hull_update::slot::Slot;
 use std::path::PathBuf;
@@ -24,21 +24,12 @@ pub async fn run(system: &Rc<System>, work: Work, tell: &mut dyn FnMut(String)) 
     let needs_esp = !matches!(work, Work::Check { .. });
     let request = Request { work, machine: machine(system)?, settings: settings(system) };
     let esp = if needs_esp { Some(mount(system).await?) } else { None };
-    let mut hear = |line: &Line| {
-        if let Line::Status(text) = line {
-            tell(text.clone());
-        }
-    };
-    let answer = job::run(system, SERVICE, &system.paths.updater(), &request, &mut hear).await;
+    let done = job::done(system, SERVICE, &system.paths.updater(), &request, tell).await;
     if let Some(esp) = esp {
         // May wait for the container's end.
         blocking("unmount esp", move || drop(esp)).await.map_err(|error| error.to_string())?;
     }
-    match answer? {
-        Line::Done(done) => Ok(done),
-        Line::Failed(reason) => Err(reason),
-        Line::Status(_) => Err(job::why(system, SERVICE)),
-    }
+    done
 }
 
 /// Settings as rendered last; the default where there are none yet.

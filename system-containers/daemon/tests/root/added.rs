@@ -236,6 +236,9 @@ fn root_images_are_kept_named_saved_and_removed() {
 
     let (status, body) = machine.ask("POST", "/images/create?fromImage=web&tag=latest", "");
     assert!(status == 400 && body.contains("append @sha256"), "{status} {body}");
+    // The archive is longer than a socket's buffer: the client has to be heard out before it reads the answer.
+    let (status, body) = machine.ask("POST", "/images/create?fromSrc=-", vec![0; 4 << 20]);
+    assert!(status == 501 && body.contains("use load"), "{status} {body}");
     let (status, body) = machine.ask("POST", "/images/load", b"no archive");
     assert!(status == 200 && body.contains("\"errorDetail\""), "{body}");
 }

@@ -44,6 +44,30 @@ fn root_a_killed_daemon_restarts_nothing_and_loses_no_line() {
 }
 
 #[test]
+fn root_a_client_waits_for_the_next_daemon() {
+    let mut world = World::new();
+    world.service("a", &World::script("", FOREVER, ""));
+    world.init.boot();
+    world.until_state("a", "ready");
+    let socket = world.socket();
+    for _ in 0..3 {
+        world.init.kill_daemon();
+        let asked = std::thread::spawn({
+            let socket = socket.clone();
+            move || client::request(&socket, "GET", "/_ping", "").map(|answer| answer.status)
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!asked.is_finished(), "{:?}", asked.join());
+        world.init.boot();
+        assert_eq!(asked.join().unwrap().unwrap(), 200);
+    }
+    std::fs::remove_file(&socket).unwrap();
+    world.init.kill_daemon();
+    world.init.boot();
+    world.wait("a socket that was taken away", || world.status().is_some());
+}
+
+#[test]
 fn root_a_service_that_ended_meanwhile_is_started_again() {
     let mut world = World::new();
     world.service("a", &World::script("", FOREVER, ""));

@@ -113,6 +113,9 @@ pub struct Devices {
     /// The running slot of the system disk to read, the other one to write.
     #[serde(default)]
     pub slots: bool,
+    /// The EFI system partition, to read.
+    #[serde(default)]
+    pub esp: bool,
     /// Sets that are denied whatever is allowed.
     pub deny: Vec<String>,
 }
@@ -154,6 +157,7 @@ impl Confinement {
                 all: security.devices.allow_all,
                 allow: security.devices.allow.clone(),
                 slots: security.devices.slots,
+                esp: security.devices.esp,
                 deny: security.devices.deny.clone(),
             },
             root_writable: false,
@@ -179,7 +183,7 @@ impl Confinement {
             capabilities: CAPABILITIES.iter().map(|(name, _)| (*name).to_owned()).collect(),
             system_calls: SystemCalls::all(),
             no_new_privs: false,
-            devices: Devices { host_dev: true, all: true, allow: Vec::new(), slots: true, deny: Vec::new() },
+            devices: Devices { host_dev: true, all: true, allow: Vec::new(), slots: true, esp: true, deny: Vec::new() },
             root_writable: true,
             writable: vec![Writable { path: "/".into(), source: Some("/".into()) }],
             sys_writable: true,

@@ -87,6 +87,9 @@ fn devices(it: &Confinement) -> Vec<String> {
     if devices.slots && !devices.all {
         text.push("slots of the system disk: read the running one, write the other one".into());
     }
+    if devices.esp && !devices.all {
+        text.push("the EFI system partition: read".into());
+    }
     if !devices.deny.is_empty() {
         text.push(format!("never: {}", devices.deny.join(", ")));
     }

@@ -84,6 +84,9 @@ pub struct Devices {
     /// The slots of the system disk: the running one to read, the other one to write, nothing else of the disk.
     #[serde(default)]
     pub slots: bool,
+    /// The EFI system partition, to read.
+    #[serde(default)]
+    pub esp: bool,
     /// Device sets taken away last: `system-disk`, `memory`, `watchdog`, `kmsg`.
     #[serde(default)]
     pub deny: Vec<String>,

@@ -14,6 +14,10 @@ pub struct Paths {
     pub config: PathBuf,
     /// `report.json` and stamps of this boot, `HULL_REPORT_DIR`.
     pub report: PathBuf,
+    /// What is wanted from the network and what was found there, `HULL_METADATA_DIR`.
+    pub metadata: PathBuf,
+    /// Certificates of authorities, PEM, `HULL_ROOTS`.
+    pub roots: PathBuf,
     /// Machine configuration fragments of the owner, `HULL_STATE_CONFIG`.
     pub state_config: PathBuf,
     /// Instance, cached user data and semaphores, `HULL_CLOUD_STATE`.
@@ -38,6 +42,8 @@ impl Paths {
         Self {
             config: at("run/config"),
             report: at("run/report"),
+            metadata: at("run/metadata"),
+            roots: at("roots"),
             state_config: at("state/config"),
             cloud_state: at("state/cloud"),
             default_config: at("usr"),
@@ -48,12 +54,14 @@ impl Paths {
         }
     }
 
-    /// From the environment, with the host's paths as defaults.
+    /// From the environment. Who logs in has none of it: the defaults are the console's paths.
     pub fn from_environment() -> Self {
         let get = |name: &str, default: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| default.into()));
         Self {
-            config: get("HULL_CONFIG_DIR", "/run/hull/config"),
-            report: get("HULL_REPORT_DIR", "/run/hull/cloud-config"),
+            config: get("HULL_CONFIG_DIR", "/run/hull-config"),
+            report: get("HULL_REPORT_DIR", "/run/hull-cloud-config"),
+            metadata: get("HULL_METADATA_DIR", "/run/hull/metadata"),
+            roots: get("HULL_ROOTS", "/usr/share/ca-certificates/mozilla"),
             state_config: get("HULL_STATE_CONFIG", "/state/config"),
             cloud_state: get("HULL_CLOUD_STATE", "/state/cloud"),
             default_config: get("HULL_DEFAULT_CONFIG", "/usr/share/hull/config.d"),

@@ -28,6 +28,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// As compilers write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "note",
+        }
+    }
+
     /// Priority prefix of sd-daemon(3): the daemon echoes 4 and below on the system console.
     fn prefix(self) -> &'static str {
         match self {
@@ -71,26 +80,65 @@ impl std::fmt::Display for Message {
     }
 }
 
-/// Where in a source something stands; 0 means unknown.
+/// Where something stands; 0 means unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
+    /// Number of the source among [`Messages::sources`], so that values of several sources can be mixed in one tree;
+    /// 0: the one being read.
+    pub source: u16,
     /// Line, from 1.
     pub line: u32,
     /// Column, from 1.
     pub column: u32,
 }
 
-/// Collects the messages about one source.
+impl Place {
+    /// A line and a column of the source being read.
+    pub fn new(line: u32, column: u32) -> Self {
+        Self { source: 0, line, column }
+    }
+}
+
+/// Collects the messages about one source, or about several that are read one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct Messages {
-    source: String,
+    /// Names by number; number 0 belongs to no source.
+    sources: Vec<String>,
+    current: u16,
     list: Vec<Message>,
 }
 
 impl Messages {
     /// An empty list about `source`.
     pub fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), list: Vec::new() }
+        let mut messages = Self { sources: vec![String::new()], current: 0, list: Vec::new() };
+        messages.turn_to(source);
+        messages
+    }
+
+    /// What follows is about another source: places that name none are places of this one.
+    pub fn turn_to(&mut self, source: impl Into<String>) {
+        let source = source.into();
+        let position = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
+            self.sources.push(source);
+            self.sources.len() - 1
+        });
+        self.current = u16::try_from(position).unwrap_or(0);
+    }
+
+    /// Number of the source being read.
+    pub fn current(&self) -> u16 {
+        self.current
+    }
+
+    /// Names of all sources so far, for [`Messages::about`].
+    pub fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// An empty list about what was read from these sources; the first of them is current.
+    pub fn about(sources: &[String]) -> Self {
+        Self { sources: sources.to_vec(), current: u16::from(sources.len() > 1), list: Vec::new() }
     }
 
     /// Adds an error.
@@ -127,9 +175,10 @@ impl Messages {
 
     fn add(&mut self, severity: Severity, place: Place, key: &str, text: String) {
         let some = |number: u32| (number > 0).then_some(number);
+        let source = if place.source > 0 { place.source } else { self.current };
         self.push(Message {
             severity,
-            source: self.source.clone(),
+            source: self.name(source),
             line: some(place.line),
             column: some(place.column),
             key: (!key.is_empty()).then(|| key.to_owned()),
@@ -137,12 +186,16 @@ impl Messages {
         });
     }
 
+    fn name(&self, source: u16) -> String {
+        self.sources.get(usize::from(source)).cloned().unwrap_or_default()
+    }
+
     fn push(&mut self, message: Message) {
         match self.list.len() {
             len if len < MAX_MESSAGES => self.list.push(message),
             MAX_MESSAGES => self.list.push(Message {
                 severity: Severity::Warning,
-                source: self.source.clone(),
+                source: self.name(self.current),
                 line: None,
                 column: None,
                 key: None,
@@ -173,6 +226,9 @@ pub enum Final {
     /// Not begun.
     #[default]
     Pending,
+    /// Some of the user data is being fetched.
+    #[serde(rename = "waiting for the user data")]
+    Waiting,
     /// Waiting for the engine, or running commands.
     Running,
     /// All commands ended with status 0, or there were none.
@@ -184,7 +240,7 @@ pub enum Final {
 /// The whole of `report.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// `nocloud:<device>`, `cmdline`, `smbios`, `cached` or `none`.
+    /// `nocloud:<device or URL>`, `configdrive:<device>`, a cloud such as `ec2`, `cmdline`, `smbios`, `cached` or `none`.
     pub datasource: String,
     /// Identity of this machine instance.
     pub instance_id: String,
@@ -231,8 +287,23 @@ mod tests {
     #[test]
     fn a_message_reads_source_place_key_text() {
         let mut messages = Messages::new("user-data");
-        messages.error(Place { line: 31, column: 5 }, "runcmd[2]", "exited with status 127");
+        messages.error(Place::new(31, 5), "runcmd[2]", "exited with status 127");
         assert_eq!(messages.list()[0].to_string(), "user-data line 31 column 5 runcmd[2]: exited with status 127");
+    }
+
+    #[test]
+    fn places_know_their_source() {
+        let mut messages = Messages::new("a");
+        let early = Place { source: messages.current(), line: 2, column: 1 };
+        messages.turn_to("b");
+        messages.warning(Place::new(3, 0), "k", "x");
+        messages.warning(early, "k", "y");
+        messages.turn_to("a");
+        messages.warning(Place::default(), "k", "z");
+        let mut later = Messages::about(messages.sources());
+        later.error(early, "k", "w");
+        let texts: Vec<String> = messages.list().iter().chain(later.list()).map(ToString::to_string).collect();
+        assert_eq!(texts, ["b line 3 k: x", "a line 2 column 1 k: y", "a k: z", "a line 2 column 1 k: w"]);
     }
 
     #[test]
@@ -254,7 +325,7 @@ mod tests {
     fn report_survives_the_round_trip_and_a_second_run() {
         let directory = tempfile::tempdir().unwrap();
         let mut messages = Messages::new("user-data");
-        messages.warning(Place { line: 3, column: 1 }, "packages", "ignored");
+        messages.warning(Place::new(3, 1), "packages", "ignored");
         let mut report = Report { datasource: "cmdline".into(), instance_id: "i-1".into(), ..Report::default() };
         report.take(&messages);
         report.take(&messages);

@@ -5,11 +5,14 @@
 //! |---|---|
 //! | `get` | requests, redirects, ranges |
 //! | `file` | whole files, resumed where they broke off |
+//! | `attempts` | how often |
 
+mod attempts;
 mod error;
 mod file;
 mod get;
 
+pub(crate) use attempts::{ATTEMPTS, Attempts, PAUSE};
 pub use error::ClientError;
 pub use get::Part;
 
@@ -24,11 +27,6 @@ use std::time::Duration;
 
 /// Roots fetched in a row: a publisher that changes keys every month is followed for eighty years.
 const MAX_ROOTS: u64 = 1024;
-/// Attempts without a new byte.
-pub(crate) const ATTEMPTS: u32 = 4;
-/// Before the second attempt; doubles.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
-
 /// A server of releases.
 #[derive(Debug)]
 pub struct Client {

@@ -18,18 +18,21 @@
 //! | `plan` | what to do about it (pure) |
 //! | `write` | carries it out |
 //! | `seal` | makes it a slot |
+//! | `whole` | the short way, where a whole image is at hand |
 
 mod error;
 mod plan;
 mod seal;
 mod storage;
 mod survey;
+mod whole;
 mod write;
 
 pub use error::DeltaError;
-pub use plan::{Copy, GAP, Plan, REQUEST, Source, plan, range};
+pub use plan::{Copy, Plan, REQUEST, Source, plan, range};
 pub use seal::invalidate;
 pub use storage::Storage;
+pub use whole::copy;
 pub use write::{Job, Progress, write};
 
 #[cfg(test)]

@@ -84,14 +84,14 @@ pub struct Machine {
     pub other: PathBuf,
 }
 
-/// A line of the answer.
+/// A line of the answer; `D` is what was done.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Line {
+pub enum Line<D = Done> {
     /// What is being done, for people.
     Status(String),
     /// It is done.
-    Done(Done),
+    Done(D),
     /// Nothing was changed, or everything that was is of no effect, and why.
     Failed(String),
 }

@@ -128,12 +128,19 @@ pub enum VerityError {
 }
 
 /// A salt as hexadecimal digits; `-` for none, as in the kernel's table line.
+#[must_use]
+pub fn salt_words(salt: &[u8]) -> String {
+    if salt.is_empty() { "-".to_owned() } else { hex(salt) }
+}
+
+/// A salt in JSON, in the words of [`salt_words`].
 mod salt {
-    use crate::digest::{hex, unhex};
+    use super::salt_words;
+    use crate::digest::unhex;
     use serde::{Deserialize, Deserializer, Serializer, de};
 
     pub(super) fn serialize<S: Serializer>(salt: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&if salt.is_empty() { "-".to_owned() } else { hex(salt) })
+        serializer.serialize_str(&salt_words(salt))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {

@@ -2,9 +2,10 @@
 //! groups and keys of those that are there.
 
 use super::database::{Account, Accounts, NO_PASSWORD, NewUser};
-use super::{home, sudo};
+use super::{home, password, sudo};
 use crate::report::{Messages, Place};
 use crate::store;
+use crate::userdata::login::{Group, Password};
 use crate::userdata::users::User;
 use anyhow::Context;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,6 +15,9 @@ use std::path::Path;
 const DEFAULT_SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
 /// The sudo rules of all users.
 const SUDO_FILE: &str = "etc/sudoers.d/90-cloud-config";
+/// What `ssh_pwauth` sets.
+const SSH_FILE: &str = "etc/ssh/sshd_config.d/50-cloud-config.conf";
+const SSH_PASSWORDS: &str = "# ssh_pwauth of the user data\nPasswordAuthentication yes\nAuthenticationMethods any\n";
 /// The three files and their mode where they are missing.
 const FILES: [(&str, u32); 3] = [("etc/passwd", 0o644), ("etc/group", 0o644), ("etc/shadow", 0o640)];
 
@@ -93,8 +97,8 @@ fn user_account(
             })?
         }
     };
-    match &user.password_hash {
-        Some(hash) if !user.lock_password => accounts.set_password(&user.name, hash),
+    match &user.password {
+        Some(secret) if !user.lock_password => accounts.set_password(&user.name, &password::hash(secret)?),
         Some(_) => accounts.set_password(&user.name, NO_PASSWORD),
         None => {}
     }
@@ -111,6 +115,43 @@ fn home_and_keys(root: &Path, user: &User, account: &Account) -> anyhow::Result<
     }
     let home = home::ensure(&root.join(account.home.trim_start_matches('/')), account)?;
     home::add_keys(&home, account, &user.keys)
+}
+
+/// `groups` and passwords, once the users exist; for a new instance.
+pub fn groups_and_passwords(
+    root: &Path,
+    groups: &[Group],
+    passwords: &[Password],
+    messages: &mut Messages,
+) -> anyhow::Result<()> {
+    let mut accounts = load(root)?;
+    let before = accounts.clone();
+    for group in groups {
+        if let Err(error) = accounts.ensure_group(&group.name, None, false) {
+            messages.error(Place::default(), "groups", format!("{}: {error}", group.name));
+        }
+        for member in &group.members {
+            if accounts.user(member).is_some() {
+                accounts.add_member(&group.name, member);
+            } else {
+                messages.warning(Place::default(), "groups", format!("{}: there is no user {member}", group.name));
+            }
+        }
+    }
+    password::set(&mut accounts, passwords, messages);
+    if accounts == before { Ok(()) } else { write(root, &accounts) }
+}
+
+/// Whether SSH takes passwords, in a file of its own that sshd_config(5) includes first.
+pub fn ssh_passwords(root: &Path, allowed: bool) -> anyhow::Result<()> {
+    let path = root.join(SSH_FILE);
+    if allowed {
+        return store::write(&path, SSH_PASSWORDS.as_bytes(), 0o644);
+    }
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(format!("remove /{SSH_FILE}")),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the three files, each in one step, with owner and mode as they were.
@@ -131,6 +172,7 @@ fn write(root: &Path, accounts: &Accounts) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::userdata::login::Secret;
 
     fn root() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
@@ -146,6 +188,27 @@ mod tests {
         std::fs::read_to_string(root.path().join(name)).unwrap()
     }
 
+    /// Files get owners.
+    #[test]
+    fn root_groups_and_passwords_come_after_the_users() {
+        assert!(rustix::process::getuid().is_root(), "run as root");
+        let root = root();
+        let mut messages = Messages::new("user-data");
+        users(root.path(), &[User::default_user()], true, &mut messages).unwrap();
+        let groups = [Group { name: "ops".into(), members: vec!["hull".into(), "ghost".into()] }];
+        let passwords = [Password { user: "hull".into(), secret: Secret::Plain("word".into()) }];
+        groups_and_passwords(root.path(), &groups, &passwords, &mut messages).unwrap();
+        assert!(read(&root, "etc/group").contains("ops:x:1001:hull\n"), "{}", read(&root, "etc/group"));
+        assert!(read(&root, "etc/shadow").contains("hull:$6$"));
+        let text: Vec<String> = messages.list().iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["user-data groups: ops: there is no user ghost"]);
+        ssh_passwords(root.path(), true).unwrap();
+        assert_eq!(read(&root, SSH_FILE), SSH_PASSWORDS);
+        ssh_passwords(root.path(), false).unwrap();
+        ssh_passwords(root.path(), false).unwrap();
+        assert!(!root.path().join(SSH_FILE).exists());
+    }
+
     /// Files and homes get owners.
     #[test]
     fn root_users_are_made_once_and_kept() {
@@ -156,7 +219,7 @@ mod tests {
             User { keys: vec![key.clone()], ..User::default_user() },
             User {
                 name: "a".into(),
-                password_hash: Some("$6$h".into()),
+                password: Some(Secret::Hash("$6$h".into())),
                 shell: Some("/bin/zsh".into()),
                 ..User::default()
             },

@@ -1,22 +1,21 @@
-//! Runs the commands of `bootcmd` and `runcmd` and the user's script.
+//! Runs the commands of `bootcmd` and `runcmd`; with the setting that scripts have, too.
 //!
 //! A list is one shell script, so that `cd` and variables reach the next command, and a failing command does not stop
 //! the list. Markers that the script writes to a progress file tell which command failed with what.
 
+use super::output::Redirection;
+use super::program;
 use crate::report::Messages;
 use crate::userdata::commands::Command;
 use anyhow::Context;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are looked for.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const SHELL: &str = "/bin/sh";
-/// Interpreter lines longer than this are cut by the kernel as well.
-const MAX_INTERPRETER: usize = 255;
 
 /// How a run is set up.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +26,8 @@ pub struct Setting<'a> {
     pub instance_id: &'a str,
     /// The whole run is killed after this long.
     pub deadline: Option<Duration>,
+    /// Where output goes, if not to the log.
+    pub output: Option<&'a Redirection>,
 }
 
 /// Runs a list; true when every command ended with status 0.
@@ -57,31 +58,23 @@ fn run_script(key: &str, commands: &[Command], setting: Setting<'_>, messages: &
     Ok(())
 }
 
-/// Runs the user's script by the interpreter of its `#!` line, so that a file system without exec does not matter.
-pub fn run_user_script(content: &[u8], setting: Setting<'_>, messages: &mut Messages) -> bool {
-    let path = setting.directory.join("user-script");
-    let result = crate::store::write(&path, content, 0o700).and_then(|()| {
-        let (interpreter, argument) = interpreter(content).context("expected #! and an interpreter")?;
-        run(std::process::Command::new(interpreter).args(argument).arg(&path), setting)
-    });
-    let text = match result {
-        Ok(End::Status(status)) if status.success() => return true,
-        Ok(end) => format!("the script {}", end.describe()),
-        Err(error) => format!("the script was not run: {error:#}"),
-    };
-    messages.error(Default::default(), "", text);
-    false
-}
-
 /// How a run ended.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
+    /// By itself.
     Status(ExitStatus),
+    /// Killed after this long.
     Deadline(Duration),
 }
 
 impl End {
-    fn describe(&self) -> String {
+    /// With status 0.
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self, Self::Status(status) if status.success())
+    }
+
+    /// For messages: `exited with status 1`.
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Deadline(after) => format!("was killed: it ran longer than {} s", after.as_secs()),
             Self::Status(status) => match (status.code(), status.signal()) {
@@ -93,7 +86,11 @@ impl End {
     }
 }
 
-fn run(command: &mut std::process::Command, setting: Setting<'_>) -> anyhow::Result<End> {
+/// Runs a program to its end, or to the deadline.
+pub(super) fn run(command: &mut std::process::Command, setting: Setting<'_>) -> anyhow::Result<End> {
+    if let Some(output) = setting.output {
+        output.apply(command)?;
+    }
     let mut child = command
         .env_clear()
         .env("PATH", PATH)
@@ -108,17 +105,10 @@ fn run(command: &mut std::process::Command, setting: Setting<'_>) -> anyhow::Res
         .process_group(0)
         .spawn()
         .with_context(|| format!("start {}", Path::new(command.get_program()).display()))?;
-    let Some(deadline) = setting.deadline else { return Ok(End::Status(child.wait()?)) };
-    let pid = Pid::from_child(&child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("pidfd_open")?;
-    let timeout = Timespec::try_from(deadline).context("deadline")?;
-    let ready = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)).context("poll")?;
-    if ready == 0 {
-        kill_process_group(pid, Signal::KILL).context("kill")?;
-        child.wait()?;
-        return Ok(End::Deadline(deadline));
-    }
-    Ok(End::Status(child.wait()?))
+    Ok(match program::wait(&mut child, setting.deadline)? {
+        Some(status) => End::Status(status),
+        None => End::Deadline(setting.deadline.unwrap_or_default()),
+    })
 }
 
 fn script_text(commands: &[Command], progress: &Path) -> String {
@@ -151,8 +141,7 @@ fn outcomes(markers: &str, end: &End) -> Vec<(usize, String)> {
         }
     }
     // `exit`, a syntax error or the deadline within a command end the whole list there.
-    let success = matches!(end, End::Status(status) if status.success());
-    match (open, success) {
+    match (open, end.is_success()) {
         (Some(position), false) => {
             faults.push((position, format!("{}; what follows was not run", end.describe())));
         }
@@ -160,15 +149,6 @@ fn outcomes(markers: &str, end: &End) -> Vec<(usize, String)> {
         _ => {}
     }
     faults
-}
-
-/// Interpreter and its one optional argument, as execve(2) splits them.
-fn interpreter(content: &[u8]) -> Option<(String, Option<String>)> {
-    let line = content.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
-    let line = std::str::from_utf8(line.get(..MAX_INTERPRETER).unwrap_or(line)).ok()?.trim();
-    let (program, argument) =
-        line.split_once([' ', '\t']).map_or((line, None), |(program, argument)| (program, Some(argument)));
-    (!program.is_empty()).then(|| (program.to_owned(), argument.map(|argument| argument.trim().to_owned())))
 }
 
 #[cfg(test)]
@@ -181,7 +161,7 @@ mod tests {
         let mut messages = Messages::new("user-data");
         let node = yaml::parse(text, &mut messages).unwrap();
         let commands = crate::userdata::commands::read(&node, "runcmd", &mut messages);
-        let setting = Setting { directory: directory.path(), instance_id: "i-1", deadline };
+        let setting = Setting { directory: directory.path(), instance_id: "i-1", deadline, output: None };
         let good = run_list("runcmd", &commands, setting, &mut messages);
         (good, messages.list().iter().map(|message| format!("{message}\n")).collect())
     }
@@ -224,22 +204,5 @@ mod tests {
         let (good, messages) = run_text("- ':'\n- sleep 60 | sleep 60\n", Some(Duration::from_millis(200)));
         assert!(!good && messages.contains("runcmd[1]: was killed: it ran longer than"), "{messages}");
         assert!(started.elapsed() < Duration::from_secs(20));
-    }
-
-    #[test]
-    fn user_scripts_run_by_their_interpreter() {
-        let directory = tempfile::tempdir().unwrap();
-        let setting = Setting { directory: directory.path(), instance_id: "i", deadline: None };
-        for (script, good, expected) in [
-            ("#!/bin/sh\nexit 0\n", true, ""),
-            ("#! /bin/sh -e\nfalse\ntrue\n", false, "user-data: the script exited with status 1"),
-            ("#!/no/such\n", false, "was not run: start /no/such"),
-            ("#!\n", false, "expected #!"),
-        ] {
-            let mut messages = Messages::new("user-data");
-            assert_eq!(run_user_script(script.as_bytes(), setting, &mut messages), good);
-            let text: String = messages.list().iter().map(ToString::to_string).collect();
-            assert!(text.contains(expected) && text.is_empty() == good, "{text}");
-        }
     }
 }

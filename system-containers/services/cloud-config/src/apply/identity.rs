@@ -6,17 +6,19 @@ use crate::store;
 use anyhow::Context;
 
 /// The address Debian gives a machine's own name, so that it resolves without a network.
-const OWN_ADDRESS: &str = "127.0.1.1";
+pub(super) const OWN_ADDRESS: &str = "127.0.1.1";
 
 /// Writes `/etc/hostname`, `/etc/hosts`, `/etc/localtime` and `/etc/timezone` from the rendered files.
 pub fn write(paths: &Paths, messages: &mut Messages) {
     if let Err(error) = names(paths) {
         messages.error(Place::default(), "hostname", format!("{error:#}"));
     }
-    if let Some(zone) = rendered(paths, "console/timezone") {
-        if let Err(error) = timezone(paths, &zone) {
-            messages.error(Place::default(), "timezone", format!("{error:#}"));
-        }
+    let result = match rendered(paths, "console/timezone") {
+        Some(zone) => timezone(paths, &zone),
+        None => no_timezone(paths),
+    };
+    if let Err(error) = result {
+        messages.error(Place::default(), "timezone", format!("{error:#}"));
     }
 }
 
@@ -61,9 +63,46 @@ fn timezone(paths: &Paths, zone: &str) -> anyhow::Result<()> {
     store::write(&paths.below_root("/etc/timezone"), format!("{zone}\n").as_bytes(), 0o644)
 }
 
+/// Takes back what [`timezone`] made, by its second file: a link somebody made by hand stays.
+fn no_timezone(paths: &Paths) -> anyhow::Result<()> {
+    if paths.below_root("/etc/timezone").exists() {
+        for name in ["/etc/localtime", "/etc/timezone"] {
+            match std::fs::remove_file(paths.below_root(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(name)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_zone_comes_and_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::below(directory.path());
+        let link = paths.below_root("/etc/localtime");
+        let rendered = paths.config.join("console/timezone");
+        store::write(&paths.below_root("/usr/share/zoneinfo/Europe/Vienna"), b"", 0o644).unwrap();
+        std::fs::create_dir(paths.below_root("/etc")).unwrap();
+        let run = || {
+            let mut messages = Messages::new("t");
+            write(&paths, &mut messages);
+            assert_eq!(messages.list(), []);
+        };
+        store::write(&rendered, b"Europe/Vienna\n", 0o644).unwrap();
+        run();
+        assert_eq!(std::fs::read_link(&link).unwrap(), std::path::Path::new("/usr/share/zoneinfo/Europe/Vienna"));
+        std::fs::remove_file(&rendered).unwrap();
+        run();
+        assert!(link.symlink_metadata().is_err());
+        std::os::unix::fs::symlink("/by-hand", &link).unwrap();
+        run();
+        assert!(link.symlink_metadata().is_ok());
+    }
 
     #[test]
     fn own_line_is_replaced_and_others_stay() {

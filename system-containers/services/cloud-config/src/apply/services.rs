@@ -1,14 +1,15 @@
 //! Adds the services of `hull: services` by the command `hull`, once per instance each: what the owner does with one
 //! later stays.
 
+use super::program;
 use crate::paths::Paths;
 use crate::report::Messages;
 use crate::stage::stamp::Stamp;
 use crate::store;
 use crate::userdata::services::{AddedService, Image};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Adds what is not yet there for this instance; a failure is reported and tried again at the next boot.
 pub fn add(paths: &Paths, program: &Path, services: &[AddedService], instance_id: &str, messages: &mut Messages) {
@@ -38,15 +39,9 @@ fn one(paths: &Paths, program: &Path, service: &AddedService) -> anyhow::Result<
         command.args(["--mirror", mirror]);
     }
     command.arg(if service.enabled { "--yes" } else { "--disabled" });
-    let output = command.stdin(Stdio::null()).output().with_context(|| program.display().to_string())?;
+    let result = program::run(&mut command, None).context("not added");
     std::fs::remove_file(&file).ok();
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        // Progress comes first, the reason last.
-        let reason = text.lines().last().unwrap_or("it ended without a word").trim_start_matches("hull: ");
-        bail!("not added: {reason}");
-    }
-    Ok(())
+    result
 }
 
 #[cfg(test)]

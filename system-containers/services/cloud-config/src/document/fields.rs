@@ -32,6 +32,16 @@ impl<'n> Fields<'n> {
         if self.path.is_empty() { quote(key) } else { format!("{}.{}", self.path, quote(key)) }
     }
 
+    /// Whether a key that nobody took yet is there, null or not.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    /// Where the value of a key stands that nobody took yet.
+    pub fn place_of(&self, key: &str) -> Place {
+        self.entries.iter().find(|entry| entry.key == key).map_or(self.place, |entry| entry.node.place)
+    }
+
     /// Takes a key out, null or not.
     pub fn take_raw(&mut self, key: &str) -> Option<&'n Node> {
         let position = self.entries.iter().position(|entry| entry.key == key)?;
@@ -113,6 +123,17 @@ impl<'n> Fields<'n> {
             }
         }
         Some(texts)
+    }
+
+    /// Forgets keys with an empty text, which some writers mean as not given.
+    pub fn drop_empty(&mut self) {
+        self.entries.retain(|entry| entry.node.text() != Some(""));
+    }
+
+    /// The same mapping with some of its keys alone.
+    pub fn only(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        self.entries.retain(|entry| keep(&entry.key));
+        self
     }
 
     /// The keys nobody took, with their values.

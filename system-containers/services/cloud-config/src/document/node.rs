@@ -2,6 +2,11 @@
 
 use crate::report::Place;
 
+/// Weight of a whole tree: real documents stay below 100 KB, and 512 MiB machines must survive.
+pub const MAX_WEIGHT: usize = 16 << 20;
+/// Weight of a node beside its text, about its size in memory.
+pub(super) const NODE_WEIGHT: usize = 128;
+
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -110,6 +115,46 @@ impl Node {
     /// Value of a key of a mapping.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.map()?.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    }
+
+    /// The same tree as JSON, by the rules of YAML 1.2: `no`, `0755` and `80:80` are texts. Binary data becomes text.
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect())
+            }
+            Value::Scalar(scalar) => match &scalar.kind {
+                Kind::Null => Json::Null,
+                Kind::Bool(truth) if scalar.text == truth.to_string() => Json::Bool(*truth),
+                Kind::Int(number) if scalar.text == number.to_string() => Json::from(*number),
+                Kind::Float => scalar.text.parse::<f64>().map_or_else(|_| Json::from(scalar.text.as_str()), Json::from),
+                Kind::Bool(_) | Kind::Int(_) | Kind::Text => Json::from(scalar.text.as_str()),
+                Kind::Bytes(bytes) => Json::from(String::from_utf8_lossy(bytes)),
+            },
+        }
+    }
+
+    /// About the bytes it takes.
+    pub fn weight(&self) -> usize {
+        let children = match &self.value {
+            Value::Scalar(scalar) => scalar.text.len(),
+            Value::List(items) => items.iter().map(Self::weight).sum(),
+            Value::Map(entries) => {
+                entries.iter().map(|entry| NODE_WEIGHT + entry.key.len() + entry.node.weight()).sum()
+            }
+        };
+        NODE_WEIGHT + children
+    }
+
+    /// Levels of lists and mappings.
+    pub fn depth(&self) -> usize {
+        match &self.value {
+            Value::Scalar(_) => 0,
+            Value::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| entry.node.depth()).max().unwrap_or(0),
+        }
     }
 
     /// For messages: what is there instead of what was expected.

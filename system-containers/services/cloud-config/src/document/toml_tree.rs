@@ -21,7 +21,7 @@ pub fn parse(text: &str) -> Result<Node, TomlError> {
         place: error.span().map(|span| place(text, span.start)).unwrap_or_default(),
         text: error.message().to_owned(),
     })?;
-    Ok(Node { place: Place { line: 1, column: 1 }, value: map(text, table.get_ref()) })
+    Ok(Node { place: Place::new(1, 1), value: map(text, table.get_ref()) })
 }
 
 fn map(source: &str, table: &DeTable<'_>) -> Value {
@@ -59,7 +59,7 @@ fn place(source: &str, offset: usize) -> Place {
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
     let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Place { line: number(line), column: number(column) }
+    Place::new(number(line), number(column))
 }
 
 #[cfg(test)]

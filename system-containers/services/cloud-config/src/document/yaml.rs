@@ -3,7 +3,7 @@
 //! Duplicate keys: the last one wins with a warning, as documents in the wild have them. CRLF becomes LF first,
 //! because block scalars would double their line ends. Only the first document of a stream is read.
 
-use super::node::{Entry, Kind, Node, Scalar, Value};
+use super::node::{Entry, Kind, MAX_WEIGHT, NODE_WEIGHT, Node, Scalar, Value};
 use super::{scalar, tags};
 use crate::report::{Messages, Place, quote};
 use base64::Engine;
@@ -11,11 +11,7 @@ use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 use std::collections::HashMap;
 
 /// Deepest nesting: real documents have less than 10 levels.
-const MAX_DEPTH: usize = 64;
-/// Weight of the whole tree with aliases expanded: real documents stay below 100 KB, and 512 MiB machines must survive.
-const MAX_WEIGHT: usize = 16 << 20;
-/// Weight of a node beside its text, about its size in memory.
-const NODE_WEIGHT: usize = 128;
+pub const MAX_DEPTH: usize = 64;
 
 /// Why a document cannot be used at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +97,8 @@ impl Loader<'_, '_> {
     }
 
     fn next(&mut self) -> Result<(EventData, Place), YamlError> {
-        next_event(&mut self.parser).map(|event| (event.data, place(event.start_mark)))
+        let source = self.messages.current();
+        next_event(&mut self.parser).map(|event| (event.data, Place { source, ..place(event.start_mark) }))
     }
 
     fn node(&mut self, data: EventData, at: Place, depth: usize) -> Result<Node, YamlError> {
@@ -234,7 +231,7 @@ fn too_large(place: Place) -> YamlError {
 
 pub(super) fn place(mark: Mark) -> Place {
     let number = |value: u64| u32::try_from(value.saturating_add(1)).unwrap_or(u32::MAX);
-    Place { line: number(mark.line), column: number(mark.column) }
+    Place::new(number(mark.line), number(mark.column))
 }
 
 #[cfg(test)]

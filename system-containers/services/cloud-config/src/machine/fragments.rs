@@ -10,31 +10,98 @@ use super::schema::{self, MachineConfig};
 use crate::document::toml_tree;
 use crate::report::{Messages, Place};
 use crate::store;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Texts of the fragments of one directory, by file name.
+pub type Texts = BTreeMap<String, String>;
+
+/// What a boot uses.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    /// All of it together.
+    pub config: MachineConfig,
+    /// Fragments of the OS.
+    pub defaults: Texts,
+    /// Fragments of the owner; of a broken one the last good copy, if there is any.
+    pub owner: Texts,
+}
 
 /// The fragment written from user data.
 pub const USER_DATA_FRAGMENT: &str = "50-user-data.toml";
 /// Larger than any sensible configuration.
 const MAX_FRAGMENT: u64 = 256 << 10;
 
-/// Reads and merges all fragments; `last_good` is the directory of the copies.
-pub fn load(defaults: &Path, owner: &Path, last_good: &Path, messages: &mut Messages) -> MachineConfig {
-    let mut config = MachineConfig::default();
+/// Reads and merges all fragments; `last_good` is the directory of the copies, which are brought up to date.
+pub fn load(defaults: &Path, owner: &Path, last_good: &Path, messages: &mut Messages) -> Loaded {
+    look(defaults, owner, last_good, &mut keep, messages)
+}
+
+/// The same without touching the copies.
+pub fn peek(defaults: &Path, owner: &Path, last_good: &Path, messages: &mut Messages) -> Loaded {
+    look(defaults, owner, last_good, &mut |_, _, _| {}, messages)
+}
+
+fn look(
+    defaults: &Path,
+    owner: &Path,
+    last_good: &Path,
+    keep: &mut dyn FnMut(&Path, &str, &mut Messages),
+    messages: &mut Messages,
+) -> Loaded {
+    let mut loaded = Loaded::default();
     for path in list(defaults, messages) {
-        config = config.overlaid_with(read(&path, messages).map(|(config, _)| config).unwrap_or_default());
+        let fragment = read(&path, messages);
+        add(&mut loaded.config, &mut loaded.defaults, &path, fragment);
     }
     for path in list(owner, messages) {
         let copy = last_good.join(path.file_name().unwrap_or_default());
         let fragment = match read(&path, messages) {
             Some((fragment, text)) => {
                 keep(&copy, &text, messages);
-                fragment
+                Some((fragment, text))
             }
             None => read_copy(&path, &copy, messages),
         };
-        config = config.overlaid_with(fragment);
+        add(&mut loaded.config, &mut loaded.owner, &path, fragment);
     }
-    config
+    loaded
+}
+
+fn add(config: &mut MachineConfig, texts: &mut Texts, path: &Path, fragment: Option<(MachineConfig, String)>) {
+    if let Some((fragment, text)) = fragment {
+        *config = std::mem::take(config).overlaid_with(fragment);
+        texts.insert(file_name(path), text);
+    }
+}
+
+/// The fragments of a directory as they are, whatever they say. None: one cannot be read, which is reported.
+pub fn texts(directory: &Path, messages: &mut Messages) -> Option<Texts> {
+    let before = messages.errors();
+    let mut texts = Texts::new();
+    for path in list(directory, messages) {
+        let mut own = Messages::new(path.display().to_string());
+        if let Some(text) = read_text(&path, &mut own) {
+            texts.insert(file_name(&path), text);
+        }
+        messages.append(own);
+    }
+    (messages.errors() == before).then_some(texts)
+}
+
+/// Merges fragments that are already read, `directory` standing in the messages. None: one has an error.
+pub fn merge(defaults: &Texts, directory: &Path, owner: &Texts, messages: &mut Messages) -> Option<MachineConfig> {
+    let before = messages.errors();
+    let mut config = MachineConfig::default();
+    for (name, text) in defaults.iter().chain(owner) {
+        let fragment = checked(&directory.join(name), Some(text.clone()), messages);
+        config = config.overlaid_with(fragment.map(|(fragment, _)| fragment).unwrap_or_default());
+    }
+    (messages.errors() == before).then_some(config)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn list(directory: &Path, messages: &mut Messages) -> Vec<PathBuf> {
@@ -58,13 +125,23 @@ fn list(directory: &Path, messages: &mut Messages) -> Vec<PathBuf> {
 /// A fragment free of errors and its text. Half a fragment is not used: its keys may depend on each other.
 fn read(path: &Path, messages: &mut Messages) -> Option<(MachineConfig, String)> {
     let mut own = Messages::new(path.display().to_string());
-    let result = read_text(path, &mut own);
-    let errors = own.errors();
+    let text = read_text(path, &mut own);
     messages.append(own);
+    checked(path, text, messages)
+}
+
+fn checked(path: &Path, text: Option<String>, messages: &mut Messages) -> Option<(MachineConfig, String)> {
+    let mut own = Messages::new(path.display().to_string());
+    let result = parse(text?.into_bytes(), &mut own);
+    let errors = own.errors();
+    // What there is to say of user data was said where it was read.
+    if errors > 0 || path.file_name().is_none_or(|name| name != USER_DATA_FRAGMENT) {
+        messages.append(own);
+    }
     result.filter(|_| errors == 0)
 }
 
-fn read_text(path: &Path, messages: &mut Messages) -> Option<(MachineConfig, String)> {
+fn read_text(path: &Path, messages: &mut Messages) -> Option<String> {
     let content = match store::read_bounded(path, MAX_FRAGMENT) {
         Ok(content) => content?,
         Err(error) => {
@@ -72,10 +149,20 @@ fn read_text(path: &Path, messages: &mut Messages) -> Option<(MachineConfig, Str
             return None;
         }
     };
-    let Ok(text) = String::from_utf8(content) else {
+    as_text(content, messages)
+}
+
+fn as_text(content: Vec<u8>, messages: &mut Messages) -> Option<String> {
+    let text = String::from_utf8(content).ok();
+    if text.is_none() {
         messages.error(Place::default(), "", "not UTF-8");
-        return None;
-    };
+    }
+    text
+}
+
+/// Reads the content of a fragment, and gives its text back; wrong parts are reported and left out.
+pub fn parse(content: Vec<u8>, messages: &mut Messages) -> Option<(MachineConfig, String)> {
+    let text = as_text(content, messages)?;
     match toml_tree::parse(&text) {
         Ok(root) => Some((schema::read(&root, "", messages)?, text)),
         Err(error) => {
@@ -94,16 +181,16 @@ fn keep(copy: &Path, text: &str, messages: &mut Messages) {
     }
 }
 
-fn read_copy(path: &Path, copy: &Path, messages: &mut Messages) -> MachineConfig {
+fn read_copy(path: &Path, copy: &Path, messages: &mut Messages) -> Option<(MachineConfig, String)> {
     let mut own = Messages::new(path.display().to_string());
-    let config = if copy.exists() { read(copy, &mut own).map(|(config, _)| config) } else { None };
-    let text = match config {
+    let fragment = if copy.exists() { read(copy, &mut own) } else { None };
+    let text = match fragment {
         Some(_) => "not used because of its errors; the last good copy of it is",
         None => "not used because of its errors, and there is no good copy of it",
     };
     own.warning(Place::default(), "", text);
     messages.append(own);
-    config.unwrap_or_default()
+    fragment
 }
 
 #[cfg(test)]
@@ -118,7 +205,7 @@ mod tests {
         let run = || {
             let mut messages = Messages::new("machine configuration");
             let config = load(&path("usr"), &path("state"), &path("good"), &mut messages);
-            (config, messages.list().iter().map(|message| format!("{message}\n")).collect::<String>())
+            (config.config, messages.list().iter().map(|message| format!("{message}\n")).collect::<String>())
         };
         write("usr/00-hull.toml", "hostname = 'default'\ntimezone = 'UTC'\n");
         write("state/10-a.toml", "hostname = 'ten'\n");

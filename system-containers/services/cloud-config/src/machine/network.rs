@@ -1,37 +1,67 @@
-//! Network configuration version 2, the part of netplan's format that cloud-init documents.
+//! Network configuration: what every form of it is compiled into, netplan's version 2 with cloud-init's subset of keys.
+//!
+//! | module | what |
+//! |---|---|
+//! | `read` | chooses the form: version 2, version 1, OpenStack, disabled |
+//! | `version2`, `routes` | netplan's format |
+//! | `version1` | cloud-init's list of interfaces |
+//! | `openstack` | `network_data.json` |
+//! | [`kernel`] | `ip=` and `nameserver=` of the kernel command line |
+//! | [`parameters`] | settings of bonds and bridges, in all their spellings |
+//! | `draft` | collects interfaces; what only shows when all are known |
+//! | `address` | addresses, masks, names |
 //!
 //! Every value that reaches a configuration file of networkd is an address, a number or a checked name: nothing of
 //! the source can become a line of its own there. Unknown keys are warnings, because a machine without network for a
 //! misspelt key helps nobody.
 
+mod address;
+mod draft;
+pub mod kernel;
+mod openstack;
+pub mod parameters;
 mod read;
+mod routes;
+mod version1;
+mod version2;
 
+pub use address::{is_interface, is_prefix, is_within};
+pub use parameters::Parameter;
 pub use read::read;
+
+use crate::machine::json_schema;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The whole configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Network {
     /// Always 2.
+    #[schemars(range(min = 2, max = 2))]
     pub version: u32,
     /// `config: disabled`: no interface is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub config: Option<String>,
     /// Physical and virtual network cards, by id.
+    #[schemars(default)]
     pub ethernets: BTreeMap<String, Link>,
     /// Bonds, by name.
+    #[schemars(default)]
     pub bonds: BTreeMap<String, Link>,
     /// Bridges, by name.
+    #[schemars(default)]
     pub bridges: BTreeMap<String, Link>,
     /// VLANs, by name.
+    #[schemars(default)]
     pub vlans: BTreeMap<String, Link>,
 }
 
 /// One interface. What only one type has is empty in the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Link {
     /// Which card an id means; without it the id is the interface name.
@@ -55,11 +85,18 @@ pub struct Link {
     /// Details of DHCP for IPv6.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp6_overrides: Option<DhcpOverrides>,
+    /// How the machine names itself to a DHCP server: `mac` or `duid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp_identifier: Option<String>,
+    /// Families with link-local addresses: `ipv4`, `ipv6`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_local: Option<Vec<String>>,
     /// IPv6 router advertisements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_ra: Option<bool>,
     /// Addresses with prefix length.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, schema_with = "json_schema::addresses")]
     pub addresses: Vec<String>,
     /// IPv4 default route.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +106,12 @@ pub struct Link {
     pub gateway6: Option<String>,
     /// Other routes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub routes: Vec<Route>,
+    /// Which table a packet's route is looked up in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub routing_policy: Vec<Rule>,
     /// DNS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nameservers: Option<Nameservers>,
@@ -84,10 +126,12 @@ pub struct Link {
     pub optional: Option<bool>,
     /// Members of a bond or bridge.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub interfaces: Vec<String>,
-    /// Settings of a bond or bridge by netplan's names, checked words.
+    /// Settings of a bond or bridge by netplan's names, see [`parameters`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, String>,
+    #[schemars(default, schema_with = "json_schema::anything")]
+    pub parameters: BTreeMap<String, Parameter>,
     /// VLAN number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<u32>,
@@ -96,8 +140,51 @@ pub struct Link {
     pub link: Option<String>,
 }
 
+impl Link {
+    /// Whether it gets addresses beside link-local ones.
+    pub fn is_addressed(&self) -> bool {
+        let wanted = [self.dhcp4, self.dhcp6, self.accept_ra];
+        !self.addresses.is_empty() || wanted.contains(&Some(true))
+    }
+
+    /// Whether it may be several cards.
+    pub fn is_wide(&self) -> bool {
+        let is_one = |matched: &Match| {
+            matched.macaddress.is_some() || matched.name.as_ref().is_some_and(|name| !address::is_wild(name))
+        };
+        self.matches.as_ref().is_some_and(|matched| !is_one(matched))
+    }
+
+    /// Whether none of its own addresses has this gateway in its network, so that networkd has to be told that it is
+    /// on the link: clouds with one address a machine (`/32`) do that. A lease may bring that network by itself.
+    pub fn is_beyond(&self, gateway: IpAddr) -> bool {
+        let leased = if gateway.is_ipv4() { self.dhcp4 } else { self.dhcp6.or(self.accept_ra) };
+        let is_link_local = matches!(gateway, IpAddr::V6(address) if address.is_unicast_link_local());
+        let of_family = |address: &&String| address.contains(':') == gateway.is_ipv6();
+        leased != Some(true)
+            && !is_link_local
+            && self.addresses.iter().any(|address| of_family(&address))
+            && !self.addresses.iter().any(|address| is_within(address, gateway))
+    }
+
+    /// Adds DNS servers and domains that are not there yet.
+    pub fn add_dns(&mut self, addresses: &[String], search: &[String]) {
+        if addresses.is_empty() && search.is_empty() {
+            return;
+        }
+        let servers = self.nameservers.get_or_insert_default();
+        for (list, more) in [(&mut servers.addresses, addresses), (&mut servers.search, search)] {
+            for item in more {
+                if !list.contains(item) {
+                    list.push(item.clone());
+                }
+            }
+        }
+    }
+}
+
 /// Conditions; all given ones must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Match {
     /// Interface name, `*` and `?` allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,13 +192,14 @@ pub struct Match {
     /// Permanent hardware address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub macaddress: Option<String>,
-    /// Kernel driver.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub driver: Option<String>,
+    /// Kernel drivers, any of them; patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, schema_with = "json_schema::texts")]
+    pub driver: Vec<String>,
 }
 
 /// What is taken from a DHCP server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DhcpOverrides {
     /// Name sent to the server.
@@ -141,10 +229,11 @@ pub struct DhcpOverrides {
 }
 
 /// One route.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Route {
     /// Destination network, or `default`.
+    #[schemars(default)]
     pub to: String,
     /// Gateway; without it the destination is on the link.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,45 +250,50 @@ pub struct Route {
     /// Source address of packets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// `unicast`, `blackhole`, `unreachable`, `prohibit` or `local`.
+    /// `global`, `link` or `host`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Largest packet in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// `unicast`, `blackhole` and the other types of ip-route(8).
     #[serde(skip_serializing_if = "Option::is_none", rename = "type")]
     pub kind: Option<String>,
 }
 
+/// One rule of the routing policy; all given conditions must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Rule {
+    /// Source network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Destination network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Routing table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
+    /// Rules are asked in this order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// Firewall mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    /// Type of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub type_of_service: Option<u32>,
+}
+
 /// DNS of a link.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Nameservers {
     /// Servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub addresses: Vec<String>,
     /// Search domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub search: Vec<String>,
-}
-
-/// `address/length`.
-pub fn is_prefix(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse::<u32>().is_ok_and(|length| length <= longest)
-}
-
-/// A name the kernel takes for an interface, and that is no pattern.
-pub fn is_interface(name: &str) -> bool {
-    is_pattern(name) && !name.contains(['*', '?', '[', ']', '!'])
-}
-
-/// An interface name with `*`, `?` and `[…]`.
-fn is_pattern(name: &str) -> bool {
-    (1..=15).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.*?[]!@".contains(&byte))
-}
-
-/// Six hexadecimal octets.
-fn is_mac(text: &str) -> bool {
-    let octets: Vec<&str> = text.split(':').collect();
-    octets.len() == 6
-        && octets.iter().all(|octet| octet.len() == 2 && octet.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

@@ -1,17 +1,22 @@
 //! The keys of the machine configuration. Unknown keys are errors: a misspelt setting must not be a silent default.
 
+use super::dns::{self, Dns};
+use super::json_schema;
 use super::network::{self, Network};
+use super::trust::{self, Trust};
 use super::update::{self, Update};
 use crate::document::{Fields, Node};
 use crate::report::Messages;
 use crate::userdata::names;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Everything, each part optional so that fragments can be laid over each other.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub struct MachineConfig {
     /// Name of the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,33 +28,48 @@ pub struct MachineConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
     /// The user engine.
+    #[schemars(default)]
     pub engine: Engine,
     /// Time synchronisation.
+    #[schemars(default)]
     pub time: Time,
     /// Log forwarding.
+    #[schemars(default)]
     pub syslog: Syslog,
+    /// Authorities that are believed.
+    #[schemars(default)]
+    pub trust: Trust,
+    /// Name servers of the whole machine.
+    #[schemars(default)]
+    pub dns: Dns,
     /// Updates of the OS.
+    #[schemars(default)]
     pub update: Update,
     /// Network, as one unit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::network")]
     pub network: Option<Network>,
 }
 
 /// Settings of dockerd; names as in its `daemon.json`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub struct Engine {
     /// Mirrors of the default registry, as URLs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::texts")]
     pub registry_mirrors: Option<Vec<String>>,
     /// Registries without TLS or with an unknown certificate: `host[:port]` or a network.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::texts")]
     pub insecure_registries: Option<Vec<String>>,
     /// Log driver of containers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_driver: Option<String>,
     /// Its options.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::options")]
     pub log_opts: Option<BTreeMap<String, String>>,
     /// Containers go on while the engine restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,24 +80,29 @@ pub struct Engine {
 }
 
 /// One pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct AddressPool {
     /// Network, such as `10.200.0.0/16`.
     pub base: String,
     /// Prefix length of each bridge's network.
+    #[schemars(range(min = 1, max = 128))]
     pub size: u32,
 }
 
 /// Settings of chrony.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Time {
     /// NTP servers instead of the default pool; an empty list is none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::texts")]
     pub servers: Option<Vec<String>>,
 }
 
 /// Settings of rsyslog.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Syslog {
     /// Where all messages are sent as well.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,18 +110,29 @@ pub struct Syslog {
 }
 
 /// A remote syslog server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Remote {
     /// Name or address.
     pub host: String,
     /// Port, default 514.
+    #[schemars(default = "syslog_port", range(min = 1, max = 65535))]
     pub port: u32,
     /// `udp` or `tcp`, default udp.
+    #[schemars(default = "syslog_protocol", extend("enum" = ["udp", "tcp"]))]
     pub protocol: String,
 }
 
 /// The registered syslog port.
-const SYSLOG_PORT: u32 = 514;
+pub const SYSLOG_PORT: u32 = 514;
+
+fn syslog_port() -> u32 {
+    SYSLOG_PORT
+}
+
+fn syslog_protocol() -> String {
+    "udp".into()
+}
 
 impl MachineConfig {
     /// Lays another configuration over this one: each key of `upper` that is there wins.
@@ -116,6 +152,8 @@ impl MachineConfig {
             },
             time: Time { servers: upper.time.servers.or(self.time.servers) },
             syslog: Syslog { remote: upper.syslog.remote.or(self.syslog.remote) },
+            trust: self.trust.overlaid_with(upper.trust),
+            dns: self.dns.overlaid_with(upper.dns),
             update: self.update.overlaid_with(upper.update),
             network: upper.network.or(self.network),
         }
@@ -156,6 +194,12 @@ pub fn read_but(node: &Node, path: &str, others: &[&str], messages: &mut Message
             syslog.deny_rest(messages);
         }
     }
+    if let Some(node) = fields.take("trust") {
+        config.trust = trust::read(node, &fields.path("trust"), messages).unwrap_or_default();
+    }
+    if let Some(node) = fields.take("dns") {
+        config.dns = dns::read(node, &fields.path("dns"), messages).unwrap_or_default();
+    }
     if let Some(node) = fields.take("update") {
         config.update = update::read(node, &fields.path("update"), messages).unwrap_or_default();
     }
@@ -168,9 +212,14 @@ pub fn read_but(node: &Node, path: &str, others: &[&str], messages: &mut Message
 
 fn read_engine(node: &Node, path: &str, messages: &mut Messages) -> Option<Engine> {
     let mut fields = Fields::new(node, path, messages)?;
-    let url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
     let mut engine = Engine {
-        registry_mirrors: fields.texts("registry-mirrors", true, url, "a URL such as https://mirror.example", messages),
+        registry_mirrors: fields.texts(
+            "registry-mirrors",
+            true,
+            names::is_web_url,
+            "a URL such as https://mirror.example",
+            messages,
+        ),
         insecure_registries: fields.texts(
             "insecure-registries",
             true,
@@ -232,7 +281,7 @@ fn read_remote(node: &Node, path: &str, messages: &mut Messages) -> Option<Remot
     let host = fields.checked("host", is_server, "a host name or address", messages);
     let port = fields.number("port", 1..=65535, messages).unwrap_or(SYSLOG_PORT);
     let is_protocol = |text: &str| matches!(text, "udp" | "tcp");
-    let protocol = fields.checked("protocol", is_protocol, "udp or tcp", messages).unwrap_or_else(|| "udp".into());
+    let protocol = fields.checked("protocol", is_protocol, "udp or tcp", messages).unwrap_or_else(syslog_protocol);
     fields.deny_rest(messages);
     if host.is_none() && node.get("host").is_none() {
         messages.error(node.place, path, "a remote server needs a host");
@@ -241,7 +290,7 @@ fn read_remote(node: &Node, path: &str, messages: &mut Messages) -> Option<Remot
 }
 
 /// A host name or an address.
-fn is_server(text: &str) -> bool {
+pub fn is_server(text: &str) -> bool {
     names::is_host(text) || text.parse::<IpAddr>().is_ok()
 }
 
@@ -260,7 +309,7 @@ mod tests {
     use super::*;
     use crate::document::{toml_tree, yaml};
 
-    const YAML: &str = "hostname: web\ntimezone: UTC\nengine:\n  registry-mirrors: [https://m.example]\n  insecure-registries: [10.0.2.100:5000]\n  log-driver: json-file\n  log-opts: {max-size: 5m, max-file: 2}\n  live-restore: false\n  default-address-pools: [{base: 10.200.0.0/16, size: 24}]\ntime: {servers: [ntp.example, 192.0.2.1]}\nsyslog: {remote: {host: log.example, port: 1514, protocol: tcp}}\nnetwork:\n  version: 2\n  ethernets:\n    eth0: {addresses: [192.0.2.5/24], routes: [{to: default, via: 192.0.2.1}]}\n";
+    const YAML: &str = "hostname: web\ntimezone: UTC\nengine:\n  registry-mirrors: [https://m.example]\n  insecure-registries: [10.0.2.100:5000]\n  log-driver: json-file\n  log-opts: {max-size: 5m, max-file: 2}\n  live-restore: false\n  default-address-pools: [{base: 10.200.0.0/16, size: 24}]\ntime: {servers: [ntp.example, 192.0.2.1]}\nsyslog: {remote: {host: log.example, port: 1514, protocol: tcp}}\ndns: {servers: [192.0.2.53], search: [a.example]}\ntrust: {certificates: [\"-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----\"], defaults: false}\nnetwork:\n  version: 2\n  ethernets:\n    eth0: {addresses: [192.0.2.5/24], routes: [{to: default, via: 192.0.2.1}]}\n";
 
     #[test]
     fn user_data_and_toml_are_the_same_schema() {
@@ -271,7 +320,7 @@ mod tests {
         let again = read(&toml_tree::parse(&text).unwrap(), "", &mut messages).unwrap();
         assert_eq!(messages.list(), [], "{text}");
         assert_eq!(config, again, "{text}");
-        assert!(config.network.is_some());
+        assert!(config.network.is_some() && config.dns.servers.is_some() && config.trust.certificates.is_some());
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! The values end in [`hull_update::settings`], which the daemon reads. A mistake anywhere in it leaves nothing to happen by
 //! itself but looking for releases: a gate with a check missing, or a window misread, would restart the machine wrongly.
 
+use super::json_schema;
 use crate::document::{Fields, Node};
 use crate::report::Messages;
 use hull_service::calendar::Calendar;
 use hull_update::loader::MOST_TRIES;
 use hull_update::settings::{Check, DEFAULT_TIMEOUT, Policy, Probe, Schedule, Settings, Window};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Seconds a gate or one of its checks may be given.
@@ -18,8 +20,9 @@ const LONGEST_NAME: usize = 64;
 const LONGEST_URL: usize = 2048;
 
 /// The keys.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub struct Update {
     /// Directory of releases.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,18 +32,23 @@ pub struct Update {
     pub channel: Option<String>,
     /// How far updates go by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::policy")]
     pub policy: Option<Policy>,
     /// When a release is looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub check: Option<Schedule>,
     /// When the machine may restart by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "json_schema::texts")]
     pub window: Option<Vec<Window>>,
     /// Seconds for the whole gate.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
     pub gate_timeout: Option<u32>,
     /// Boots a new version gets.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9))]
     pub tries: Option<u32>,
     /// What has to work.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,13 +56,15 @@ pub struct Update {
 }
 
 /// One check: a container, a URL, or a command in a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct GateCheck {
     /// Its name in reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
     pub timeout: Option<u32>,
     /// Name of an application container.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +74,7 @@ pub struct GateCheck {
     pub url: Option<String>,
     /// What it has to answer.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 599))]
     pub status: Option<u32>,
     /// What is run in the container.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,9 @@
 //! | `log-driver` | `local`, 10 MB × 3 | Docker's own default keeps logs without bound and fills the disk |
 //! | `live-restore` | true | containers go on while the engine restarts or is upgraded; Swarm needs false |
 //! | `storage-driver` | overlay2 | the state partition is ext4; saves probing |
-//! | `userland-proxy` | false | else one process per published port that copies every byte of local connections |
+//! | `registry-mirrors`, `insecure-registries` | none | said, because a reload changes nothing that is left out |
+//! | `userland-proxy` | true | over IPv6 a published port is reached by it alone: networks of containers have IPv4 only unless asked |
+//! | `userland-proxy-path` | of the service | a reload of a file that has `userland-proxy` true without the path is refused |
 
 use crate::machine::schema::Engine;
 use crate::report::{Messages, Place, quote};
@@ -25,7 +27,7 @@ pub fn daemon_json(engine: &Engine, owner: Option<&str>, messages: &mut Messages
             Ok(map) => merge(&mut settings, map, messages),
             Err(error) => {
                 let number = |value: usize| u32::try_from(value).unwrap_or(0);
-                let place = Place { line: number(error.line()), column: number(error.column()) };
+                let place = Place::new(number(error.line()), number(error.column()));
                 let kind = if error.is_data() { "expected a JSON object" } else { "broken JSON" };
                 messages.error(place, "", format!("not used: {kind}"));
             }
@@ -39,7 +41,10 @@ fn defaults() -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("storage-driver".into(), json!("overlay2"));
     map.insert("live-restore".into(), json!(true));
-    map.insert("userland-proxy".into(), json!(false));
+    map.insert("userland-proxy".into(), json!(true));
+    map.insert("userland-proxy-path".into(), json!("/usr/sbin/docker-proxy"));
+    map.insert("registry-mirrors".into(), json!([]));
+    map.insert("insecure-registries".into(), json!([]));
     map
 }
 

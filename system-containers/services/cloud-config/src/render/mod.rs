@@ -4,16 +4,21 @@
 //! hostname                    read by the system daemon: name of machine and containers
 //! network/*.network|netdev|link  read by systemd-networkd
 //! docker/daemon.json          read by dockerd
+//! resolved/50-hull.conf       read by systemd-resolved; empty without settings
+//! {docker,console}/ca-certificates.crt, no-default-authorities
+//!                             read by dockerd and by the console's first process
 //! time/hull.sources           read by chrony, sourcedir
 //! syslog/50-forward.conf      read by rsyslog, include; empty without a remote server
 //! update/update.json          read by the system daemon: `hull_update::settings`
 //! console/{timezone,fqdn}     read by the apply stage
 //! ```
-//! [`plan`] is pure; [`write()`] carries it out and removes what an earlier run left.
+//! [`plan`] is pure; [`write()`] carries it out and removes what an earlier run left, [`read()`] gives back what is there.
 
+pub mod authorities;
 pub mod chrony;
 pub mod docker;
 pub mod networkd;
+pub mod resolved;
 pub mod rsyslog;
 
 use crate::machine::MachineConfig;
@@ -26,7 +31,7 @@ use std::path::Path;
 pub const DEFAULT_HOSTNAME: &str = "hull";
 
 /// Directories that belong to this program alone.
-const DIRECTORIES: [&str; 6] = ["network", "docker", "time", "syslog", "console", "update"];
+const DIRECTORIES: [&str; 7] = ["network", "resolved", "docker", "time", "syslog", "console", "update"];
 
 /// Files relative to the configuration directory.
 pub type Plan = BTreeMap<String, String>;
@@ -48,6 +53,12 @@ pub fn plan(config: &MachineConfig, daemon_json: Option<&str>, messages: &mut Me
     for (file, content) in networkd::files(config.network.as_ref()) {
         files.insert(format!("network/{file}"), content);
     }
+    files.insert("resolved/50-hull.conf".into(), resolved::fragment(&config.dns));
+    for service in ["docker", "console"] {
+        for (file, content) in authorities::files(&config.trust) {
+            files.insert(format!("{service}/{file}"), content);
+        }
+    }
     files.insert("docker/daemon.json".into(), docker::daemon_json(&config.engine, daemon_json, messages));
     files.insert("time/hull.sources".into(), chrony::sources(&config.time));
     files.insert("syslog/50-forward.conf".into(), rsyslog::forward(&config.syslog));
@@ -55,6 +66,22 @@ pub fn plan(config: &MachineConfig, daemon_json: Option<&str>, messages: &mut Me
     let update = serde_json::to_string_pretty(&config.update.settings()).unwrap_or_default();
     files.insert("update/update.json".into(), update + "\n");
     files
+}
+
+/// The files that are below `directory` now, as a plan; what cannot be read is not there.
+pub fn read(directory: &Path) -> Plan {
+    let mut plan = Plan::new();
+    let mut add = |name: String| {
+        if let Ok(content) = std::fs::read_to_string(directory.join(&name)) {
+            plan.insert(name, content);
+        }
+    };
+    add("hostname".into());
+    for folder in DIRECTORIES {
+        let entries = std::fs::read_dir(directory.join(folder)).into_iter().flatten().flatten();
+        entries.for_each(|entry| add(format!("{folder}/{}", entry.file_name().to_string_lossy())));
+    }
+    plan
 }
 
 /// Writes the plan below `directory`. World-readable: the services do not all run as root, and none of it is secret.
@@ -103,8 +130,6 @@ mod tests {
         std::fs::write(directory.path().join("network/10-old.network"), "x").unwrap();
         write(directory.path(), &files).unwrap();
         assert!(!directory.path().join("network/10-old.network").exists());
-        for name in files.keys() {
-            assert!(directory.path().join(name).exists(), "{name}");
-        }
+        assert_eq!(read(directory.path()), files);
     }
 }

@@ -1,7 +1,19 @@
-//! The NoCloud medium: a block device whose file system is labelled `cidata` or `CIDATA`.
+//! The medium that user data comes from: a block device with a label that says which files are on it.
+//!
+//! | form | label | files |
+//! |---|---|---|
+//! | NoCloud | `cidata` | in the root directory, read here |
+//! | configuration drive | `config-2` | below `openstack/`, read by [`configdrive`] |
+//! | EFI system partition of the system disk | `HULL ESP` | NoCloud's, if there are any |
+//!
+//! Of several the first is used: NoCloud before configuration drives, as in cloud-init, these before the ESP, and then by
+//! name of the device.
 
+use super::configdrive;
+use super::exchange::Includes;
+use super::platform::Origin;
 use super::superblock::{self, Superblock};
-use super::volume::Volume;
+use super::volume::{self, Volume};
 use crate::report::{Messages, Place};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -11,24 +23,105 @@ use std::path::{Path, PathBuf};
 
 /// Limit for each file of the medium; clouds allow 16 to 64 KiB of user data.
 pub const MAX_FILE: usize = 1 << 20;
-/// Labels that cloud-init's NoCloud looks for.
-const LABELS: [&str; 2] = ["cidata", "CIDATA"];
 /// File systems of such media; [`Volume`] reads these.
-const KINDS: [&str; 2] = ["vfat", "iso9660"];
+const KINDS: [&str; 3] = ["vfat", "iso9660", "udf"];
+/// Label of the EFI system partition, as the image has it.
+const ESP_LABEL: &str = "HULL ESP";
 /// Devices that never are a medium, and a floppy drive takes seconds to say that it is empty.
 const SKIPPED_DEVICES: [&str; 5] = ["loop", "ram", "zram", "fd", "md"];
 
-/// The raw files of a medium.
+/// Which files a medium has, in order of precedence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// NoCloud.
+    #[default]
+    NoCloud,
+    /// OpenStack's configuration drive.
+    ConfigDrive,
+    /// VMware's settings, which are on no medium: [`super::guestinfo`].
+    GuestInfo,
+}
+
+impl Form {
+    /// In messages and in the name of the datasource.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCloud => "nocloud",
+            Self::ConfigDrive => "configdrive",
+            Self::GuestInfo => "vmware",
+        }
+    }
+
+    /// Its label, if it is on a medium; cloud-init looks for it in lower and in upper case, and not mixed.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoCloud => "cidata",
+            Self::ConfigDrive => "config-2",
+            Self::GuestInfo => "",
+        }
+    }
+
+    /// The file that [`Medium::user_data`] is.
+    pub fn user_file(self) -> &'static str {
+        match self {
+            Self::NoCloud => "user-data",
+            Self::ConfigDrive => "user_data",
+            Self::GuestInfo => "guestinfo.userdata",
+        }
+    }
+
+    /// The file that [`Medium::network_config`] is.
+    pub fn network_file(self) -> &'static str {
+        match self {
+            Self::NoCloud => "network-config",
+            Self::ConfigDrive => "network_data.json",
+            Self::GuestInfo => "network of guestinfo.metadata",
+        }
+    }
+
+    fn of(labels: &[String]) -> Option<Self> {
+        let has = |name: &str| labels.iter().any(|label| label == name);
+        [Self::NoCloud, Self::ConfigDrive]
+            .into_iter()
+            .find(|form| has(form.label()) || has(&form.label().to_ascii_uppercase()))
+    }
+}
+
+/// The files of a medium, by the names that NoCloud gives them. A configuration drive is brought into this form, so that
+/// the cache and the later stages know one only, those of an earlier version of the OS too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Medium {
     /// Device it was read from.
     pub device: String,
+    /// What it was; copies kept by earlier versions are NoCloud's.
+    #[serde(default)]
+    pub form: Form,
+    /// Where it was fetched from; `device` is then the URL of the server.
+    #[serde(default)]
+    pub origin: Option<Origin>,
     /// `user-data`.
     pub user_data: Option<Vec<u8>>,
     /// `meta-data`.
     pub meta_data: Option<Vec<u8>>,
-    /// `network-config`.
+    /// `network-config`, or `network_data.json` as it is.
     pub network_config: Option<Vec<u8>>,
+    /// `vendor-data`; copies kept by earlier versions have none.
+    #[serde(default)]
+    pub vendor_data: Option<Vec<u8>>,
+    /// A second layer of vendor data, which only configuration drives have.
+    #[serde(default)]
+    pub vendor_data2: Option<Vec<u8>>,
+    /// What include lists in the above name, as far as it was fetched.
+    #[serde(default)]
+    pub includes: Includes,
+}
+
+impl Medium {
+    /// As reports show it.
+    pub fn datasource(&self) -> String {
+        self.origin.as_ref().map_or_else(|| format!("{}:{}", self.form.name(), self.device), Origin::datasource)
+    }
 }
 
 /// All block devices with a readable file system, sorted by name. Devices that cannot be opened are left out: the
@@ -49,141 +142,126 @@ pub fn file_systems() -> Vec<(PathBuf, Superblock)> {
         .collect()
 }
 
-/// Finds and reads the medium; `None` when there is none. What cannot be read is reported.
-pub fn read(messages: &mut Messages) -> Option<Medium> {
-    let mut found = file_systems()
-        .into_iter()
-        .filter(|(_, block)| KINDS.contains(&block.kind))
-        .filter(|(_, block)| block.labels.iter().any(|label| LABELS.contains(&label.as_str())));
-    let (device, block) = found.next()?;
-    for (other, _) in found {
-        let text = format!("{} is also labelled cidata and is ignored; {} is used", other.display(), device.display());
-        messages.warning(Place::default(), "", text);
-    }
-    match read_device(&device, block.kind, messages) {
-        Ok(medium) => Some(medium),
-        Err(error) => {
-            messages.error(Place::default(), "", format!("{error:#}"));
-            None
-        }
-    }
+/// A file system that may be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) device: PathBuf,
+    pub(super) kind: &'static str,
+    pub(super) form: Form,
+    /// The EFI system partition, which needs no user data.
+    pub(super) esp: bool,
 }
 
-fn read_device(device: &Path, kind: &str, messages: &mut Messages) -> anyhow::Result<Medium> {
-    let what = format!("{} ({kind}) with the label cidata", device.display());
+/// Finds and reads the medium; `None` when there is none. What cannot be read is reported.
+pub fn read(messages: &mut Messages) -> Option<Medium> {
+    read_first(&candidates(file_systems()), messages)
+}
+
+/// The file systems with a label, the one to be used first.
+fn candidates(file_systems: Vec<(PathBuf, Superblock)>) -> Vec<Candidate> {
+    let readable = file_systems.into_iter().filter(|(_, block)| KINDS.contains(&block.kind));
+    let mut found: Vec<Candidate> = readable
+        .filter_map(|(device, block)| {
+            let esp = block.labels.iter().any(|label| label == ESP_LABEL);
+            let form = if esp { Form::NoCloud } else { Form::of(&block.labels)? };
+            Some(Candidate { device, kind: block.kind, form, esp })
+        })
+        .collect();
+    found.sort_by_key(|candidate| (candidate.esp, candidate.form));
+    found
+}
+
+pub(super) fn read_first(candidates: &[Candidate], messages: &mut Messages) -> Option<Medium> {
+    for (number, candidate) in candidates.iter().enumerate() {
+        messages.turn_to(candidate.form.name());
+        match read_device(candidate, messages) {
+            Ok(medium) if candidate.esp && medium.user_data.is_none() && medium.meta_data.is_none() => {}
+            Ok(medium) => {
+                warn_of_emptiness(candidate, &medium, messages);
+                for other in candidates[number + 1..].iter().filter(|other| !other.esp) {
+                    let (device, label) = (other.device.display(), other.form.label());
+                    let text = format!("{device}, labelled {label}, is ignored; {} is used", medium.device);
+                    messages.warning(Place::default(), "", text);
+                }
+                return Some(medium);
+            }
+            Err(error) => messages.error(Place::default(), "", format!("{error:#}")),
+        }
+    }
+    None
+}
+
+/// For messages.
+fn name(candidate: &Candidate) -> String {
+    let Candidate { device, kind, form, esp } = candidate;
+    let label = if *esp { ESP_LABEL } else { form.label() };
+    format!("{} ({kind}) with the label {label}", device.display())
+}
+
+fn read_device(candidate: &Candidate, messages: &mut Messages) -> anyhow::Result<Medium> {
+    let (what, form) = (name(candidate), candidate.form);
+    let (device, kind) = (candidate.device.as_path(), candidate.kind);
     let file = open(device).with_context(|| format!("open {what}"))?;
     let volume = Volume::open(&file, kind).with_context(|| format!("read {what}"))?;
-    let mut get = |name: &str| match volume.read(name, MAX_FILE) {
-        Ok(content) => content,
-        Err(error) => {
-            let error = anyhow::Error::new(error).context(format!("{name} of {what}"));
-            messages.error(Place::default(), name, format!("not used: {error:#}"));
-            None
-        }
+    let get = |path: &str| volume.read(path, MAX_FILE);
+    let medium = match form {
+        // Guestinfo has no label and so is no candidate.
+        Form::NoCloud | Form::GuestInfo => read_nocloud(get, &what, messages),
+        Form::ConfigDrive => configdrive::read(get, &what, messages),
     };
-    let medium = Medium {
-        device: device.display().to_string(),
-        user_data: get("user-data"),
-        meta_data: get("meta-data"),
-        network_config: get("network-config"),
-    };
-    let vendor_data = get("vendor-data").is_some_and(|data| !data.trim_ascii().is_empty());
-    if vendor_data {
-        messages.warning(Place::default(), "vendor-data", "ignored: not supported");
-    }
+    Ok(Medium { device: device.display().to_string(), form, ..medium })
+}
+
+fn warn_of_emptiness(candidate: &Candidate, medium: &Medium, messages: &mut Messages) {
     if medium.user_data.is_none() && medium.meta_data.is_none() {
-        let text = match kind {
+        let what = name(candidate);
+        let place = match candidate.form {
+            Form::NoCloud | Form::GuestInfo => "neither user-data nor meta-data in its root directory",
+            Form::ConfigDrive => "no file that is used below openstack/, such as openstack/latest/meta_data.json",
+        };
+        let hint = match candidate.kind {
             "iso9660" => "; on iso9660 it takes Rock Ridge or Joliet to name them (mkisofs -J -r)",
             _ => "",
         };
-        let text = format!("{what} has neither user-data nor meta-data in its root directory{text}");
-        messages.warning(Place::default(), "", text);
+        messages.warning(Place::default(), "", format!("{what} has {place}{hint}"));
     }
-    Ok(medium)
 }
 
-fn open(device: &Path) -> std::io::Result<File> {
+fn read_nocloud(
+    get: impl Fn(&str) -> Result<Option<Vec<u8>>, volume::Error>,
+    what: &str,
+    messages: &mut Messages,
+) -> Medium {
+    let mut get = |name: &str| readable(name, get(name), what, messages);
+    Medium {
+        user_data: get("user-data"),
+        meta_data: get("meta-data"),
+        network_config: get("network-config"),
+        vendor_data: get("vendor-data"),
+        ..Medium::default()
+    }
+}
+
+/// A file's content; an error is reported with the file's name and costs that file.
+pub(super) fn readable(
+    name: &str,
+    content: Result<Option<Vec<u8>>, volume::Error>,
+    what: &str,
+    messages: &mut Messages,
+) -> Option<Vec<u8>> {
+    content.unwrap_or_else(|error| {
+        let error = anyhow::Error::new(error).context(format!("{name} of {what}"));
+        messages.error(Place::default(), name, format!("not used: {error:#}"));
+        None
+    })
+}
+
+/// Opens a device.
+pub(super) fn open(device: &Path) -> std::io::Result<File> {
     // Without waiting for a medium in an empty drive.
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(std::io::Error::other)?;
     OpenOptions::new().read(true).custom_flags(flags).open(device)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-
-    /// A vfat image with these files.
-    fn image(directory: &Path, files: &[(&str, &[u8])]) -> PathBuf {
-        let image = directory.join("image");
-        File::create(&image).unwrap().set_len(4 << 20).unwrap();
-        assert!(
-            Command::new("/usr/sbin/mkfs.vfat").args(["-n", "CIDATA"]).arg(&image).output().unwrap().status.success()
-        );
-        for (name, content) in files {
-            let file = directory.join(name);
-            std::fs::write(&file, content).unwrap();
-            assert!(Command::new("mcopy").arg("-i").arg(&image).arg(file).arg("::/").status().unwrap().success());
-        }
-        image
-    }
-
-    fn texts(messages: &Messages) -> Vec<String> {
-        messages.list().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn files_are_read_and_too_large_ones_and_vendor_data_are_reported_by_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let files: [(&str, &[u8]); 3] = [
-            ("user-data", &vec![b'x'; MAX_FILE + 1]),
-            ("meta-data", b"instance-id: i-1\n"),
-            ("vendor-data", b"#cloud-config\n"),
-        ];
-        let image = image(directory.path(), &files);
-        let mut messages = Messages::new("medium");
-        let medium = read_device(&image, "vfat", &mut messages).unwrap();
-        assert_eq!((medium.user_data, medium.network_config), (None, None));
-        assert_eq!(medium.meta_data.as_deref(), Some(&b"instance-id: i-1\n"[..]));
-        assert_eq!(medium.device, image.display().to_string());
-        let want = format!(
-            "medium user-data: not used: user-data of {} (vfat) with the label cidata: larger than the limit of 1048576 bytes",
-            image.display()
-        );
-        assert_eq!(texts(&messages), [want.as_str(), "medium vendor-data: ignored: not supported"]);
-    }
-
-    #[test]
-    fn a_medium_without_files_and_one_that_is_damaged_are_reported_by_device() {
-        let directory = tempfile::tempdir().unwrap();
-        let image = image(directory.path(), &[]);
-        let mut messages = Messages::new("medium");
-        read_device(&image, "vfat", &mut messages).unwrap();
-        let name = image.display().to_string();
-        let texts = texts(&messages);
-        assert!(texts[0].contains(&name) && texts[0].contains("neither user-data nor meta-data"), "{texts:?}");
-        std::fs::write(&image, [0; 512]).unwrap();
-        let error = format!("{:#}", read_device(&image, "vfat", &mut messages).unwrap_err());
-        assert!(error.contains(&name) && error.contains("make the medium again"), "{error}");
-    }
-
-    /// Needs root and a loop device.
-    #[test]
-    fn root_a_block_device_is_read() {
-        assert!(rustix::process::getuid().is_root(), "run as root");
-        let directory = tempfile::tempdir().unwrap();
-        let image = image(directory.path(), &[("user-data", b"#cloud-config\n")]);
-        let losetup = |arguments: &[&str]| {
-            let output = Command::new("/usr/sbin/losetup").args(arguments).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap().trim().to_owned()
-        };
-        let device = losetup(&["--find", "--show", "--read-only", image.to_str().unwrap()]);
-        let kind = superblock::probe(&open(Path::new(&device)).unwrap()).map(|block| block.kind);
-        let medium = read_device(Path::new(&device), "vfat", &mut Messages::new("medium"));
-        losetup(&["--detach", &device]);
-        let medium = medium.unwrap();
-        assert_eq!((kind, medium.device), (Some("vfat"), device));
-        assert_eq!(medium.user_data.as_deref(), Some(&b"#cloud-config\n"[..]));
-    }
-}
+mod tests;

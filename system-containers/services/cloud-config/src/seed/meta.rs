@@ -14,6 +14,35 @@ pub struct Meta {
     pub public_keys: Vec<String>,
 }
 
+impl Meta {
+    /// The file that [`parse`] reads this from. Whatever is not printable ASCII is escaped: YAML refuses or folds some of
+    /// it.
+    pub fn to_yaml(&self) -> String {
+        let mut text = String::new();
+        for (key, value) in [("instance-id", &self.instance_id), ("local-hostname", &self.hostname)] {
+            text.extend(value.iter().map(|value| format!("{key}: {}\n", quoted(value))));
+        }
+        if !self.public_keys.is_empty() {
+            text.push_str("public-keys:\n");
+        }
+        text.extend(self.public_keys.iter().map(|key| format!("- {}\n", quoted(key))));
+        text
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            ' '..='~' => quoted.push(character),
+            _ => quoted.push_str(&format!("\\U{:08X}", u32::from(character))),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// Reads the file's content.
 pub fn parse(content: &[u8], messages: &mut Messages) -> Meta {
     let Ok(text) = std::str::from_utf8(content) else {
@@ -78,5 +107,21 @@ mod tests {
             assert_eq!(messages.errors(), 1);
         }
         assert_eq!(parse(b"", &mut Messages::new("meta-data")), Meta::default());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            instance_id in proptest::option::of(r"[^\s][^\r\n]{0,30}"),
+            public_keys in proptest::collection::vec(r"[^\s]\PC{0,30}", 0..3),
+        ) {
+            let trimmed = |text: String| text.trim().to_owned();
+            let public_keys: Vec<String> = public_keys.into_iter().map(trimmed).collect();
+            let meta = Meta { instance_id: instance_id.map(trimmed), hostname: Some("web".into()), public_keys };
+            let mut messages = Messages::new("meta-data");
+            let again = parse(meta.to_yaml().as_bytes(), &mut messages);
+            proptest::prop_assert_eq!(again, meta);
+            proptest::prop_assert_eq!(messages.list(), []);
+        }
     }
 }

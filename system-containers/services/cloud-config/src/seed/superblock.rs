@@ -1,8 +1,9 @@
-//! Label, UUID and type of a file system from its first blocks: vfat, iso9660, ext2/3/4, xfs.
+//! Label, UUID and type of a file system from its first blocks: vfat, iso9660, udf, ext2/3/4, xfs.
 //!
 //! Layouts: Microsoft FAT specification, ECMA-119, the kernel's ext4 and xfs documentation.
 
 use super::bytes::Bytes;
+use super::volume::udf;
 
 /// What the superblock says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ const FAT_ROOT_ENTRIES: usize = 512;
 
 /// Recognises a file system; `None` for anything unknown.
 pub fn probe(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
-    iso9660(device).or_else(|| ext(device)).or_else(|| xfs(device)).or_else(|| vfat(device))
+    iso9660(device).or_else(|| ext(device)).or_else(|| xfs(device)).or_else(|| vfat(device)).or_else(|| udf(device))
 }
 
 fn iso9660(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
@@ -30,6 +31,11 @@ fn iso9660(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
         labels: label(&primary[40..72]).into_iter().collect(),
         uuid: None,
     })
+}
+
+/// Without an ISO 9660 file system beside it, which holds the same files.
+fn udf(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {
+    Some(Superblock { kind: "udf", labels: vec![udf::label(device)?], uuid: None })
 }
 
 fn ext(device: &(impl Bytes + ?Sized)) -> Option<Superblock> {

@@ -1,22 +1,52 @@
 //! The cloud-config document: every supported key is read on its own, so that one mistake costs one key.
 
-use super::commands::{self, Command};
-use super::files::{self, WriteFile};
-use super::mounts::{self, Mount};
-use super::services::{self, AddedService};
-use super::users::{self, User};
-use super::{hints, names};
-use crate::document::{Fields, yaml};
-use crate::machine::{self, MachineConfig};
+use super::commands::Command;
+use super::containers::Project;
+use super::disks::{Aliases, Disk, FileSystem};
+use super::entropy::Seed;
+use super::files::WriteFile;
+use super::host_keys::HostKey;
+use super::login::{Group, Password, Secret};
+use super::mounts::Mount;
+use super::output::Output;
+use super::phone::PhoneHome;
+use super::power::PowerState;
+use super::services::AddedService;
+use super::swap::Swap;
+use super::users::User;
+use super::{keys, merge};
+use crate::document::{Fields, Node};
+use crate::machine::MachineConfig;
 use crate::report::Messages;
+
+/// Who has keys only if somebody says so.
+const ROOT: &str = "root";
 
 /// What a document asks for; `None` means that the key is not there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CloudConfig {
     /// `preserve_hostname`: names in the document and of the datasource are not used.
     pub preserve_hostname: Option<bool>,
+    /// `vendor_data: enabled`: false leaves vendor data out.
+    pub vendor_data: Option<bool>,
+    /// `vendor_data2: enabled`, the same for what a datasource has beside it.
+    pub vendor_data2: Option<bool>,
     /// `users`.
     pub users: Option<Vec<User>>,
+    /// `user`: what `default` in `users` stands for.
+    pub default_user: Option<User>,
+    /// `password`, of the default user.
+    pub password: Option<Secret>,
+    /// `chpasswd`.
+    pub passwords: Option<Vec<Password>>,
+    /// `ssh_pwauth`: whether SSH takes passwords.
+    pub ssh_passwords: Option<bool>,
+    /// `groups`.
+    pub groups: Option<Vec<Group>>,
+    /// `ssh_keys`.
+    pub host_keys: Option<Vec<HostKey>>,
+    /// `power_state`.
+    pub power: Option<PowerState>,
     /// `ssh_authorized_keys`, for the default user.
     pub keys: Option<Vec<String>>,
     /// `write_files`.
@@ -29,59 +59,91 @@ pub struct CloudConfig {
     pub mounts: Option<Vec<Mount>>,
     /// `hull: services`.
     pub services: Option<Vec<AddedService>>,
+    /// `hull: containers`.
+    pub containers: Option<Vec<Project>>,
+    /// `disable_root`: false gives root the keys of the default user.
+    pub disable_root: Option<bool>,
+    /// `allow_public_ssh_keys`: false leaves keys of the datasource out.
+    pub datasource_keys: Option<bool>,
+    /// `ssh_deletekeys`: host keys of an earlier instance are not kept.
+    pub renew_host_keys: Option<bool>,
+    /// `ssh_genkeytypes`.
+    pub host_key_types: Option<Vec<&'static str>>,
+    /// `random_seed`.
+    pub seed: Option<Seed>,
+    /// `device_aliases`.
+    pub aliases: Option<Aliases>,
+    /// `disk_setup`.
+    pub disks: Option<Vec<Disk>>,
+    /// `fs_setup`.
+    pub file_systems: Option<Vec<FileSystem>>,
+    /// `swap`.
+    pub swap: Option<Swap>,
+    /// `manual_cache_clean`: what is kept is this machine's, whatever is found later.
+    pub trust_kept: Option<bool>,
+    /// `disable_ec2_metadata`.
+    pub disable_metadata: Option<bool>,
+    /// `output`.
+    pub output: Option<Output>,
+    /// `phone_home`.
+    pub phone: Option<PhoneHome>,
+    /// `final_message`.
+    pub final_message: Option<String>,
     /// `hull`, with `hostname`, `fqdn` and `timezone` of the document in it.
     pub machine: MachineConfig,
 }
 
 impl CloudConfig {
-    /// Reads a document. `None`: it cannot be used at all, and a message says why.
+    /// Reads one document. `None`: it cannot be used at all, and a message says why.
     pub fn parse(text: &str, messages: &mut Messages) -> Option<Self> {
-        let root = match yaml::parse(text, messages) {
-            Ok(root) => root,
-            Err(error) => {
-                messages.error(error.place, "", format!("the document is not used: {}", error.text));
-                return None;
-            }
-        };
-        if root.is_null() {
-            return Some(Self::default());
-        }
-        let mut fields = Fields::new(&root, "", messages)?;
+        let root = merge::parse(text, messages)?;
+        Some(if root.is_null() { Self::default() } else { Self::read(&root, messages) })
+    }
+
+    /// Reads a tree, which may come from several documents.
+    pub fn read(root: &Node, messages: &mut Messages) -> Self {
         let mut config = Self::default();
-        if let Some(node) = fields.take("hull") {
-            config.machine = machine::schema::read_but(node, "hull", &["services"], messages).unwrap_or_default();
-            config.services = node.get("services").map(|node| services::read(node, "hull.services", messages));
+        if let Some(fields) = Fields::new(root, "", messages) {
+            keys::read(fields, &mut config, messages);
         }
-        let host = "a host name: letters, digits, hyphens and dots";
-        let hostname = fields.checked("hostname", names::is_host, host, messages);
-        let fqdn = fields.checked("fqdn", names::is_host, host, messages);
-        let zone = fields.checked("timezone", names::is_timezone, "a name such as Europe/Vienna", messages);
-        config.machine.hostname = hostname.or(config.machine.hostname.take());
-        config.machine.fqdn = fqdn.or(config.machine.fqdn.take());
-        config.machine.timezone = zone.or(config.machine.timezone.take());
-        config.preserve_hostname = fields.boolean("preserve_hostname", messages);
-        config.users = fields.take("users").map(|node| users::read(node, messages));
-        let keys = users::keys(&mut fields, "ssh_authorized_keys", messages);
-        config.keys = (!keys.is_empty()).then_some(keys);
-        config.files = fields.take("write_files").map(|node| files::read(node, messages));
-        config.runcmd = fields.take("runcmd").map(|node| commands::read(node, "runcmd", messages));
-        config.bootcmd = fields.take("bootcmd").map(|node| commands::read(node, "bootcmd", messages));
-        config.mounts = fields.take("mounts").map(|node| mounts::read(node, messages));
-        hints::report(fields.rest(), messages);
-        Some(config)
+        config
     }
 
     /// Fills what is missing from a document of lower precedence; key by key, nothing is mixed within a key.
     pub fn or(self, lower: Self) -> Self {
         Self {
             preserve_hostname: self.preserve_hostname.or(lower.preserve_hostname),
+            vendor_data: self.vendor_data.or(lower.vendor_data),
+            vendor_data2: self.vendor_data2.or(lower.vendor_data2),
             users: self.users.or(lower.users),
+            default_user: self.default_user.or(lower.default_user),
+            password: self.password.or(lower.password),
+            passwords: self.passwords.or(lower.passwords),
+            ssh_passwords: self.ssh_passwords.or(lower.ssh_passwords),
+            groups: self.groups.or(lower.groups),
+            host_keys: self.host_keys.or(lower.host_keys),
+            power: self.power.or(lower.power),
             keys: self.keys.or(lower.keys),
             files: self.files.or(lower.files),
             runcmd: self.runcmd.or(lower.runcmd),
             bootcmd: self.bootcmd.or(lower.bootcmd),
             mounts: self.mounts.or(lower.mounts),
             services: self.services.or(lower.services),
+            containers: self.containers.or(lower.containers),
+            disable_root: self.disable_root.or(lower.disable_root),
+            datasource_keys: self.datasource_keys.or(lower.datasource_keys),
+            renew_host_keys: self.renew_host_keys.or(lower.renew_host_keys),
+            host_key_types: self.host_key_types.or(lower.host_key_types),
+            seed: self.seed.or(lower.seed),
+            aliases: self.aliases.or(lower.aliases),
+            disks: self.disks.or(lower.disks),
+            file_systems: self.file_systems.or(lower.file_systems),
+            swap: self.swap.or(lower.swap),
+            trust_kept: self.trust_kept.or(lower.trust_kept),
+            disable_metadata: self.disable_metadata.or(lower.disable_metadata),
+            output: self.output.or(lower.output),
+            phone: self.phone.or(lower.phone),
+            final_message: self.final_message.or(lower.final_message),
             machine: lower.machine.overlaid_with(self.machine),
         }
     }
@@ -89,19 +151,36 @@ impl CloudConfig {
     /// The users to have, with the default user where the document does not say otherwise, and the keys of document
     /// and datasource given to it.
     pub fn all_users(&self, datasource_keys: &[String]) -> Vec<User> {
-        let mut users = self.users.clone().unwrap_or_else(|| vec![User::default_user()]);
+        let default = || self.default_user.clone().unwrap_or_else(User::default_user);
+        let mut users = self.users.clone().unwrap_or_else(|| vec![default()]);
+        users.iter_mut().filter(|user| user.is_default).for_each(|user| *user = default());
+        let datasource_keys = if self.datasource_keys == Some(false) { &[] } else { datasource_keys };
         let keys: Vec<String> = self.keys.iter().flatten().chain(datasource_keys).cloned().collect();
         if keys.is_empty() {
             return users;
         }
+        if self.disable_root == Some(false) {
+            match users.iter_mut().find(|user| user.name == ROOT) {
+                Some(root) => root.keys.extend(keys.clone()),
+                // The account is there and keeps what it has.
+                None => users.push(User { name: ROOT.into(), keys: keys.clone(), system: true, ..User::default() }),
+            }
+        }
         // Keys without a default user go to the first one with a login, else nobody could use them.
-        let position = users.iter().position(|user| user.name == users::DEFAULT_USER);
+        let position = users.iter().position(|user| user.is_default);
         let position = position.or_else(|| users.iter().position(|user| !user.system));
         match position {
             Some(position) => users[position].keys.extend(keys),
-            None => users.push(User { keys, ..User::default_user() }),
+            None => users.push(User { keys, ..default() }),
         }
         users
+    }
+
+    /// The passwords to set once all of `users` exist: the default user's, then those given by name.
+    pub fn all_passwords(&self, users: &[User]) -> Vec<Password> {
+        let default = users.iter().find(|user| user.is_default);
+        let own = default.zip(self.password.clone()).map(|(user, secret)| Password { user: user.name.clone(), secret });
+        own.into_iter().chain(self.passwords.iter().flatten().cloned()).collect()
     }
 }
 
@@ -184,10 +263,54 @@ mod tests {
         assert_eq!(load("{}").0.unwrap().all_users(&[]).len(), 1);
     }
 
+    #[test]
+    fn root_gets_keys_when_it_is_said_and_the_datasource_can_be_left_out() {
+        let own = "ssh_authorized_keys: [ssh-ed25519 AAAAown]\n";
+        let datasource = vec!["ssh-ed25519 AAAAcloud".to_owned()];
+        for (text, root, hull) in [
+            ("disable_root: true\n", 0, 2),
+            ("disable_root: false\n", 2, 2),
+            ("disable_root: false\nusers: [default, {name: root}]\n", 2, 2),
+            ("allow_public_ssh_keys: false\ndisable_root: false\n", 1, 1),
+            ("allow_public_ssh_keys: true\n", 0, 2),
+        ] {
+            let users = load(&format!("{own}{text}")).0.unwrap().all_users(&datasource);
+            let keys = |name: &str| users.iter().filter(|user| user.name == name).map(|user| user.keys.len()).sum();
+            assert_eq!((keys("root"), keys("hull")), (root, hull), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_default_user_is_renamed_and_gets_keys_and_password() {
+        let (config, messages) = load(
+            "user: ops\nusers: [default, {name: a}]\npassword: word\nchpasswd: {list: 'a:b', expire: false}\nssh_pwauth: true\nssh_authorized_keys: [ssh-ed25519 AAAAC3 me]\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(messages, [] as [&str; 0]);
+        let users = config.all_users(&[]);
+        assert_eq!((users[0].name.as_str(), users[0].keys.len(), users[1].keys.len()), ("ops", 1, 0));
+        let passwords = config.all_passwords(&users);
+        let names: Vec<&str> = passwords.iter().map(|password| password.user.as_str()).collect();
+        assert_eq!((names, config.ssh_passwords), (vec!["ops", "a"], Some(true)));
+    }
+
+    #[test]
+    fn settings_of_other_distributions_are_machine_configuration() {
+        let text = "ntp: {servers: [a]}\nrsyslog: {remotes: {x: '@log'}}\n";
+        let machine = load(text).0.unwrap().machine;
+        assert_eq!(
+            (machine.time.servers.unwrap(), machine.syslog.remote.unwrap().host),
+            (vec!["a".to_owned()], "log".to_owned())
+        );
+        let machine = load(&format!("{text}hull: {{time: {{servers: [b]}}}}\n")).0.unwrap().machine;
+        assert_eq!(machine.time.servers.unwrap(), ["b"]);
+    }
+
     proptest! {
         #[test]
         fn any_values_under_known_keys_end(
-            key in prop::sample::select(vec!["users", "write_files", "mounts", "runcmd", "hull", "hostname", "ssh_authorized_keys"]),
+            key in prop::sample::select(vec!["users", "write_files", "mounts", "runcmd", "hull", "hostname", "ssh_authorized_keys", "user", "password",
+                "chpasswd", "groups", "ntp", "ssh_keys", "power_state", "rsyslog", "ssh_pwauth"]),
             value in "[\\[\\]{},:'a-z0-9 \n-]{0,80}"
         ) {
             load(&format!("{key}: {value}\n"));

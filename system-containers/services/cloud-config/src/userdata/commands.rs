@@ -26,26 +26,33 @@ pub fn read(node: &Node, key: &str, messages: &mut Messages) -> Vec<Command> {
     };
     let mut commands = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let text = match &item.value {
-            // Empty items are common where a template left nothing.
-            Value::Scalar(_) if item.is_null() => continue,
-            Value::List(arguments) => {
-                arguments.iter().map(argument).collect::<Option<Vec<String>>>().map(|words| words.join(" "))
-            }
-            Value::Scalar(_) => item.text().map(str::to_owned),
-            Value::Map(_) => None,
-        };
-        match text {
-            Some(text) if !text.contains('\0') => commands.push(Command { place: item.place, index, text }),
-            _ => {
-                let path = format!("{key}[{index}]");
-                let hint = if item.map().is_some() { "; a text with ': ' in it needs quotes" } else { "" };
-                let text = format!("expected a text or a list of arguments, found {}{hint}", item.describe());
-                messages.error(item.place, &path, text);
-            }
+        // Empty items are common where a template left nothing.
+        if !item.is_null() {
+            commands
+                .extend(one(item, &format!("{key}[{index}]"), messages).map(|command| Command { index, ..command }));
         }
     }
     commands
+}
+
+/// Reads the command at `path`.
+pub fn one(item: &Node, path: &str, messages: &mut Messages) -> Option<Command> {
+    let text = match &item.value {
+        Value::List(arguments) => {
+            arguments.iter().map(argument).collect::<Option<Vec<String>>>().map(|words| words.join(" "))
+        }
+        Value::Scalar(_) => item.text().map(str::to_owned),
+        Value::Map(_) => None,
+    };
+    match text {
+        Some(text) if !text.contains('\0') => Some(Command { place: item.place, index: 0, text }),
+        _ => {
+            let hint = if item.map().is_some() { "; a text with ': ' in it needs quotes" } else { "" };
+            let text = format!("expected a text or a list of arguments, found {}{hint}", item.describe());
+            messages.error(item.place, path, text);
+            None
+        }
+    }
 }
 
 fn argument(node: &Node) -> Option<String> {

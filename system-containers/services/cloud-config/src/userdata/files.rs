@@ -60,7 +60,7 @@ fn read_file(node: &Node, index: usize, messages: &mut Messages) -> Option<Write
             None
         }
         (None, None) => Some(Vec::new()),
-        (Some(content), _) => decode(content, &encoding, &fields, messages),
+        (Some(content), _) => decode(content, "content", &encoding, &fields, messages),
     };
     let owner = match fields.text("owner", messages) {
         None => Some(("root".to_owned(), Some("root".to_owned()))),
@@ -112,13 +112,20 @@ fn permissions(node: &Node) -> Option<u32> {
     u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o7777)
 }
 
-fn decode(node: &Node, encoding: &str, fields: &Fields<'_>, messages: &mut Messages) -> Option<Vec<u8>> {
+/// The bytes of the text at `key`, by its encoding; a fault is reported.
+pub(super) fn decode(
+    node: &Node,
+    key: &str,
+    encoding: &str,
+    fields: &Fields<'_>,
+    messages: &mut Messages,
+) -> Option<Vec<u8>> {
     let mut bytes = match &node.value {
         Value::Scalar(Scalar { kind: Kind::Bytes(bytes), .. }) => bytes.clone(),
         Value::Scalar(scalar) => scalar.text.clone().into_bytes(),
         _ => {
             let text = format!("expected text, found {}", node.describe());
-            messages.error(node.place, &fields.path("content"), text);
+            messages.error(node.place, &fields.path(key), text);
             return None;
         }
     };
@@ -138,12 +145,12 @@ fn decode(node: &Node, encoding: &str, fields: &Fields<'_>, messages: &mut Messa
             bytes.retain(|byte| !byte.is_ascii_whitespace());
             base64::engine::general_purpose::STANDARD.decode(&bytes).map_err(|_| "not base64".to_owned())
         } else {
-            format::gunzip(&bytes)
+            format::gunzip(&bytes, format::MAX_UNPACKED)
         };
         match result {
             Ok(decoded) => bytes = decoded,
             Err(text) => {
-                messages.error(node.place, &fields.path("content"), text);
+                messages.error(node.place, &fields.path(key), text);
                 return None;
             }
         }

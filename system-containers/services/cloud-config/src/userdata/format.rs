@@ -1,115 +1,151 @@
-//! Which format a blob of user data has; rules of cloud-init, longest header first, case ignored.
+//! What a piece of user data is: by its type in a MIME message or an archive, and by its first line; with cloud-init's
+//! rules. Longest header first, case and leading blanks ignored.
 
-use crate::report::{Messages, Place};
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
 
 /// Unpacked size: four times what may be given, so that a small bomb stays small.
-const MAX_UNPACKED: u64 = 4 << 20;
-/// Bytes searched for a MIME header, as cloud-init does.
-const MIME_HEAD: usize = 4096;
+pub const MAX_UNPACKED: usize = 4 << 20;
+/// Bytes looked at for the first line.
+const HEAD: usize = 4096;
 
-/// User data, recognised.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Format {
-    /// Nothing, or nothing that is supported; messages say which.
-    None,
+/// A format of user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
     /// A cloud-config document.
-    CloudConfig(String),
-    /// A script with its `#!` line; line ends are LF.
-    Script(Vec<u8>),
+    CloudConfig,
+    /// A JSON patch (RFC 6902) of the cloud-config before it.
+    JsonPatch,
+    /// A YAML list of parts.
+    Archive,
+    /// A script with its `#!` line.
+    Script(When),
+    /// A jinja template of one of the others.
+    Jinja,
+    /// A list of URLs.
+    Include,
+    /// Recognised in order to be named; with the reason why it is not supported.
+    Unsupported(&'static str),
 }
 
-/// Headers that are recognised in order to be named as not supported.
-const UNSUPPORTED: [(&str, &str); 8] = [
-    ("#cloud-config-archive", "a cloud-config archive"),
-    ("#cloud-config-jsonp", "a JSON patch"),
-    ("#cloud-boothook", "a boothook; use bootcmd in a cloud-config"),
-    ("#include", "an include list; nothing is fetched from the network"),
-    ("#part-handler", "a part handler"),
-    ("## template:", "a jinja template"),
-    ("#upstart-job", "an upstart job"),
-    ("#ignition", "an Ignition file"),
+/// When a script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum When {
+    /// At every boot, before anything else: a boothook.
+    Boothook,
+    /// Once in the life of the machine.
+    Once,
+    /// At every boot.
+    Boot,
+    /// Once per instance, before runcmd whatever its name.
+    Instance,
+    /// Once per instance, together with runcmd, by name.
+    WithRuncmd,
+}
+
+const PART_HANDLER: Kind = Kind::Unsupported("a part handler is a Python program of cloud-init's; use a script");
+const UPSTART: Kind = Kind::Unsupported("there is no upstart; use a script or hull: services");
+
+/// First lines, longest first.
+const HEADERS: [(&str, Kind); 11] = [
+    ("#cloud-config-archive", Kind::Archive),
+    ("#cloud-config-jsonp", Kind::JsonPatch),
+    ("## template: jinja", Kind::Jinja),
+    ("#cloud-boothook", Kind::Script(When::Boothook)),
+    ("#include-once", Kind::Include),
+    ("#cloud-config", Kind::CloudConfig),
+    ("#part-handler", PART_HANDLER),
+    ("#upstart-job", UPSTART),
+    ("#ignition", Kind::Unsupported("an Ignition file belongs to another system; use #cloud-config")),
+    ("#include", Kind::Include),
+    ("#!", Kind::Script(When::WithRuncmd)),
 ];
 
-/// Recognises `data`.
-pub fn recognise(data: &[u8], messages: &mut Messages) -> Format {
-    let unpacked;
-    let mut data = data;
-    if data.starts_with(&[0x1F, 0x8B]) {
-        match gunzip(data) {
-            Ok(bytes) => {
-                unpacked = bytes;
-                data = &unpacked;
-            }
-            Err(text) => {
-                messages.error(Place::default(), "", text);
-                return Format::None;
-            }
-        }
-    }
-    if let Some(rest) = data.strip_prefix(b"\xEF\xBB\xBF") {
-        messages.info(Place { line: 1, column: 1 }, "", "the byte order mark was left out");
-        data = rest;
-    }
-    if data.trim_ascii().is_empty() {
-        return Format::None;
-    }
-    let head = String::from_utf8_lossy(&data[..data.len().min(MIME_HEAD)]).to_ascii_lowercase();
-    let start = head.trim_start();
-    let line = u32::try_from(head[..head.len() - start.len()].matches('\n').count()).unwrap_or(0) + 1;
-    let place = Place { line, column: 1 };
-    if start.starts_with("#!") {
-        return Format::Script(to_lf(data.trim_ascii_start()));
-    }
-    let not_supported = |messages: &mut Messages, what: &str| {
-        messages.error(place, "", format!("not used: {what} is not supported"));
-        Format::None
-    };
-    if let Some((_, what)) = UNSUPPORTED.iter().find(|(header, _)| start.starts_with(header)) {
-        return not_supported(messages, what);
-    }
-    if start.starts_with("#cloud-config") {
-        return match std::str::from_utf8(data) {
-            Ok(text) => Format::CloudConfig(text.to_owned()),
-            Err(error) => {
-                let line = data[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
-                let place = Place { line: u32::try_from(line).unwrap_or(0), column: 0 };
-                messages.error(place, "", "not used: a byte that is not UTF-8");
-                Format::None
-            }
-        };
-    }
-    if head.contains("mime-version:") {
-        return not_supported(messages, "a MIME message");
-    }
-    let text = "not used: the first line must be #cloud-config, or #! and an interpreter such as #!/bin/sh";
-    messages.error(place, "", text);
-    Format::None
+/// Content types.
+const TYPES: [(&str, Kind); 13] = [
+    ("text/cloud-config", Kind::CloudConfig),
+    ("text/cloud-config-jsonp", Kind::JsonPatch),
+    ("text/cloud-config-archive", Kind::Archive),
+    ("text/x-shellscript", Kind::Script(When::WithRuncmd)),
+    ("text/x-shellscript-per-boot", Kind::Script(When::Boot)),
+    ("text/x-shellscript-per-instance", Kind::Script(When::Instance)),
+    ("text/x-shellscript-per-once", Kind::Script(When::Once)),
+    ("text/cloud-boothook", Kind::Script(When::Boothook)),
+    ("text/jinja2", Kind::Jinja),
+    ("text/x-include-url", Kind::Include),
+    ("text/x-include-once-url", Kind::Include),
+    ("text/part-handler", PART_HANDLER),
+    ("text/upstart-job", UPSTART),
+];
+
+/// Types of gzip data that cloud-init knows.
+const GZIP_TYPES: [&str; 8] = [
+    "application/gzip",
+    "application/gzip-compressed",
+    "application/gzipped",
+    "application/x-compress",
+    "application/x-compressed",
+    "application/x-gunzip",
+    "application/x-gzip",
+    "application/x-gzip-compressed",
+];
+
+/// Types whose content says what it is; scripts among them, since cloud-configs are often labelled as scripts.
+const SNIFFED_TYPES: [&str; 3] = ["text/plain", "text/x-not-multipart", "text/x-shellscript"];
+
+/// What the first line says.
+pub fn sniff(content: &[u8]) -> Option<Kind> {
+    let content = content.trim_ascii_start();
+    let head = &content[..content.len().min(HEAD)];
+    let starts =
+        |header: &str| head.get(..header.len()).is_some_and(|head| head.eq_ignore_ascii_case(header.as_bytes()));
+    HEADERS.iter().find(|(header, _)| starts(header)).map(|(_, kind)| *kind)
+}
+
+/// What a content type (in lower case) and, where that says little, the first line say.
+pub fn of(content_type: &str, content: &[u8]) -> Option<Kind> {
+    let sniffed = if SNIFFED_TYPES.contains(&content_type) { sniff(content) } else { None };
+    sniffed.or_else(|| TYPES.iter().find(|(name, _)| *name == content_type).map(|(_, kind)| *kind))
+}
+
+/// Whether a content type (in lower case) means gzip data.
+pub fn is_gzip_type(content_type: &str) -> bool {
+    GZIP_TYPES.contains(&content_type)
+}
+
+/// Whether data begins like gzip data.
+pub fn is_gzip(data: &[u8]) -> bool {
+    data.starts_with(&[0x1F, 0x8B])
 }
 
 /// Unpacks gzip data within the bound; anything else is given back as it is.
 pub fn unpack(data: &[u8]) -> Result<Vec<u8>, String> {
-    if data.starts_with(&[0x1F, 0x8B]) { gunzip(data) } else { Ok(data.to_vec()) }
+    if is_gzip(data) { gunzip(data, MAX_UNPACKED) } else { Ok(data.to_vec()) }
 }
 
-/// Unpacks gzip within the bound; the error is a sentence.
-pub fn gunzip(data: &[u8]) -> Result<Vec<u8>, String> {
+/// Unpacks gzip within a bound; the error is a sentence.
+pub fn gunzip(data: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let mut unpacked = Vec::new();
+    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     MultiGzDecoder::new(data)
-        .take(MAX_UNPACKED + 1)
+        .take(bound)
         .read_to_end(&mut unpacked)
         .map_err(|error| format!("not used: broken gzip data: {error}"))?;
-    if u64::try_from(unpacked.len()).is_ok_and(|length| length > MAX_UNPACKED) {
+    if unpacked.len() > limit {
         return Err(format!("not used: larger than {MAX_UNPACKED} bytes once unpacked"));
     }
     Ok(unpacked)
 }
 
-fn to_lf(script: &[u8]) -> Vec<u8> {
-    let mut result = Vec::with_capacity(script.len());
-    for (index, &byte) in script.iter().enumerate() {
-        if byte != b'\r' || script.get(index + 1) != Some(&b'\n') {
+/// A script as the kernel wants it: `#!` first, line ends LF. The header of a boothook is left out.
+pub fn script(content: &[u8]) -> Vec<u8> {
+    let mut content = content.trim_ascii_start();
+    if sniff(content) == Some(Kind::Script(When::Boothook)) {
+        content = content["#cloud-boothook".len()..].trim_ascii_start();
+    }
+    let mut result = Vec::with_capacity(content.len());
+    for (index, &byte) in content.iter().enumerate() {
+        if byte != b'\r' || content.get(index + 1) != Some(&b'\n') {
             result.push(byte);
         }
     }
@@ -119,47 +155,50 @@ fn to_lf(script: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
-    fn gzip(data: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(data).unwrap();
-        encoder.finish().unwrap()
+    #[test]
+    fn first_lines() {
+        for (content, kind) in [
+            ("", None),
+            ("#cloud-config\n", Some(Kind::CloudConfig)),
+            ("\r\n \t#Cloud-Config\r\n", Some(Kind::CloudConfig)),
+            ("#cloud-config-archive", Some(Kind::Archive)),
+            ("#CLOUD-CONFIG-JSONP\n[]", Some(Kind::JsonPatch)),
+            ("#!/bin/sh", Some(Kind::Script(When::WithRuncmd))),
+            ("#cloud-boothook\n#!/bin/sh", Some(Kind::Script(When::Boothook))),
+            ("## template: jinja\n#cloud-config", Some(Kind::Jinja)),
+            ("#include-once\nhttp://x", Some(Kind::Include)),
+            ("#include http://x", Some(Kind::Include)),
+            ("#part-handler", Some(PART_HANDLER)),
+            ("#/bin/bash", None),
+            ("hostname: a", None),
+        ] {
+            assert_eq!(sniff(content.as_bytes()), kind, "{content:?}");
+        }
     }
 
     #[test]
-    fn formats_are_told_apart() {
-        let script = |text: &str| Format::Script(text.into());
-        let config = |text: &str| Format::CloudConfig(text.into());
-        for (data, expected, message) in [
-            (&b""[..], Format::None, ""),
-            (b" \n", Format::None, ""),
-            (b"#cloud-config\na: 1\n", config("#cloud-config\na: 1\n"), ""),
-            (b"\n#Cloud-Config\na: 1\n", config("\n#Cloud-Config\na: 1\n"), ""),
-            (b"\xEF\xBB\xBF#cloud-config\n", config("#cloud-config\n"), "byte order mark"),
-            (b"#!/bin/sh\r\nx\r\n", script("#!/bin/sh\nx\n"), ""),
-            (b"#cloud-config-archive\n", Format::None, "archive is not supported"),
-            (b"#include\nhttp://x\n", Format::None, "include"),
-            (b"## template: jinja\n#cloud-config\n", Format::None, "jinja"),
-            (b"Content-Type: multipart/mixed\nMIME-Version: 1.0\n", Format::None, "MIME"),
-            (b"hostname: a\n", Format::None, "first line must be #cloud-config"),
-            (b"#/bin/bash\n", Format::None, "first line must be"),
-            (b"#cloud-config\na: 1\nb: \xFF\n", Format::None, "line 3: not used: a byte that is not UTF-8"),
-            (&[0x1F, 0x8B, 1, 2], Format::None, "broken gzip"),
-            (&gzip(b"#!/bin/sh\n"), script("#!/bin/sh\n"), ""),
-            (&gzip(&vec![0; 5 << 20]), Format::None, "once unpacked"),
+    fn types_are_believed_but_where_the_first_line_knows_better() {
+        let script = Kind::Script(When::WithRuncmd);
+        for (content_type, content, kind) in [
+            ("text/cloud-config", "a: 1", Some(Kind::CloudConfig)),
+            ("text/cloud-config", "#!/bin/sh", Some(Kind::CloudConfig)),
+            ("text/x-shellscript", "#cloud-config", Some(Kind::CloudConfig)),
+            ("text/x-shellscript", "echo", Some(script)),
+            ("text/plain", "#!/bin/sh", Some(script)),
+            ("text/plain", "hello", None),
+            ("text/x-not-multipart", "#cloud-boothook", Some(Kind::Script(When::Boothook))),
+            ("text/x-shellscript-per-boot", "#cloud-config", Some(Kind::Script(When::Boot))),
+            ("application/node.eks.aws", "#!/bin/sh", None),
         ] {
-            let mut messages = Messages::new("user-data");
-            assert_eq!(recognise(data, &mut messages), expected);
-            let text = messages.list().iter().map(ToString::to_string).collect::<String>();
-            assert!(text.contains(message) && text.is_empty() == message.is_empty(), "{message:?}: {text:?}");
+            assert_eq!(of(content_type, content.as_bytes()), kind, "{content_type} {content}");
         }
     }
 
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_end(data in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
-            recognise(&data, &mut Messages::new("t"));
-        }
+    #[test]
+    fn scripts_begin_with_their_interpreter_and_end_lines_with_lf() {
+        assert_eq!(script(b"\n#!/bin/sh\r\nx\r\n"), b"#!/bin/sh\nx\n");
+        assert_eq!(script(b"#Cloud-Boothook\r\n\r\n#!/bin/sh\r\n"), b"#!/bin/sh\n");
+        assert_eq!(script(b"echo\rx"), b"echo\rx");
     }
 }

@@ -4,6 +4,10 @@ use super::names;
 use crate::document::{Node, Value};
 use crate::report::{Messages, Place};
 
+/// Type of an area to swap to, which is mounted nowhere.
+pub const SWAP: &str = "swap";
+const NOWHERE: &str = "none";
+
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -28,13 +32,36 @@ impl Mount {
     }
 }
 
-/// Type where none is given.
-const DEFAULT_KIND: &str = "auto";
-/// Options where none are given, as in cloud-init.
-const DEFAULT_OPTIONS: &str = "defaults,nofail";
+/// Fields of entries that do not have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    kind: String,
+    options: String,
+}
+
+impl Default for Defaults {
+    /// As in cloud-init.
+    fn default() -> Self {
+        Self { kind: "auto".into(), options: "defaults,nofail".into() }
+    }
+}
+
+/// `mount_default_fields`: six fields, of which type and options say something here.
+pub fn defaults(node: &Node, messages: &mut Messages) -> Option<Defaults> {
+    let found = node.list().filter(|values| values.len() <= 6).and_then(fields);
+    if found.is_none() {
+        let text = "expected a list of at most six fields such as [null, null, auto, \"defaults,nofail\"]";
+        messages.error(node.place, "mount_default_fields", text);
+    }
+    let mut fields = found?;
+    fields.resize(6, None);
+    let lower = Defaults::default();
+    let mut take = |position: usize| fields[position].take().filter(|text| !text.is_empty());
+    Some(Defaults { kind: take(2).unwrap_or(lower.kind), options: take(3).unwrap_or(lower.options) })
+}
 
 /// Reads the list; an entry with a null target takes an earlier entry of the same source back.
-pub fn read(node: &Node, messages: &mut Messages) -> Vec<Mount> {
+pub fn read(node: &Node, defaults: &Defaults, messages: &mut Messages) -> Vec<Mount> {
     let Some(items) = node.list() else {
         messages.error(node.place, "mounts", format!("expected a list of lists, found {}", node.describe()));
         return Vec::new();
@@ -60,9 +87,9 @@ pub fn read(node: &Node, messages: &mut Messages) -> Vec<Mount> {
             messages.error(item.place, &path, "expected a device, LABEL= or UUID= first");
             continue;
         };
-        let kind = get(2).unwrap_or(DEFAULT_KIND);
-        if source == "swap" || kind == "swap" {
-            messages.warning(item.place, &path, "ignored: swap is not supported");
+        let kind = get(2).unwrap_or(&defaults.kind);
+        if source == SWAP {
+            messages.warning(item.place, &path, "ignored: name the device to swap to, or use swap");
             continue;
         }
         let source = device(source);
@@ -70,13 +97,14 @@ pub fn read(node: &Node, messages: &mut Messages) -> Vec<Mount> {
             mounts.retain(|mount| mount.source != source);
             continue;
         };
-        if !names::is_path(target) || target == "/" {
+        let target = if kind == SWAP { NOWHERE } else { target };
+        if kind != SWAP && (!names::is_path(target) || target == "/") {
             messages.error(item.place, &path, "expected an absolute path below / as the mount point");
             continue;
         }
-        let options = get(3).unwrap_or(DEFAULT_OPTIONS).split(',').map(|option| option.trim().to_owned()).collect();
+        let options = get(3).unwrap_or(&defaults.options).split(',').map(|option| option.trim().to_owned()).collect();
         let mount = Mount { place: item.place, index, source, target: target.into(), kind: kind.into(), options };
-        mounts.retain(|other| other.target != mount.target);
+        mounts.retain(|other| other.target != mount.target || (mount.kind == SWAP && other.source != mount.source));
         mounts.push(mount);
     }
     mounts
@@ -94,7 +122,7 @@ fn fields(values: &[Node]) -> Option<Vec<Option<String>>> {
 }
 
 /// `vdb` is short for `/dev/vdb`, as in cloud-init.
-fn device(source: &str) -> String {
+pub(super) fn device(source: &str) -> String {
     let short = ["sd", "vd", "xvd", "hd", "nvme"].iter().any(|prefix| source.starts_with(prefix));
     if short && source.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         format!("/dev/{source}")
@@ -111,7 +139,7 @@ mod tests {
     fn load(text: &str) -> (Vec<Mount>, String) {
         let mut messages = Messages::new("user-data");
         let node = yaml::parse(text, &mut messages).unwrap();
-        let mounts = read(&node, &mut messages);
+        let mounts = read(&node, &Defaults::default(), &mut messages);
         (mounts, messages.list().iter().map(|message| format!("{message}\n")).collect())
     }
 
@@ -128,6 +156,27 @@ mod tests {
     }
 
     #[test]
+    fn swap_areas_are_mounted_nowhere() {
+        let (mounts, messages) =
+            load("- [vdb, none, swap, 'sw,pri=5']\n- [vdc, swap, swap]\n- [vdb, x, swap, sw]\n- [vdc, ~]\n");
+        assert_eq!((mounts.len(), messages.as_str()), (1, ""));
+        assert_eq!((mounts[0].source.as_str(), mounts[0].target.as_str()), ("/dev/vdb", "none"));
+    }
+
+    #[test]
+    fn defaults_can_be_others() {
+        let mut messages = Messages::new("user-data");
+        let mut load = |text: &str| defaults(&yaml::parse(text, &mut messages).unwrap(), &mut messages);
+        let found = load("[~, ~, ext4, 'ro,nofail', '0', '2']").unwrap();
+        assert_eq!((found.kind.as_str(), found.options.as_str()), ("ext4", "ro,nofail"));
+        assert_eq!(load("[]"), Some(Defaults::default()));
+        for text in ["ext4", "[[a]]", "[1, 2, 3, 4, 5, 6, 7]"] {
+            assert_eq!(load(text), None, "{text}");
+        }
+        assert_eq!(messages.errors(), 3);
+    }
+
+    #[test]
     fn mistakes_are_reported_one_by_one() {
         let (mounts, messages) =
             load("- /dev/vdb\n- [~, /a]\n- [vdb, a]\n- [vdb, /]\n- [swap, none, swap]\n- [[a], /b]\n- [vdb, /ok]\n");
@@ -137,7 +186,7 @@ mod tests {
             "mounts[1]: expected a device",
             "mounts[2]: expected an absolute",
             "mounts[3]: expected an absolute",
-            "mounts[4]: ignored: swap",
+            "mounts[4]: ignored: name the device",
             "mounts[5]: expected texts",
         ] {
             assert!(messages.contains(expected), "{expected}: {messages}");

@@ -1,5 +1,6 @@
 //! `hull: services`: services the owner adds, by name.
 
+use super::names::is_web_url;
 use crate::document::{Fields, Node};
 use crate::report::{Messages, Place};
 use hull_service::added::is_name;
@@ -48,8 +49,7 @@ fn one(name: &str, node: &Node, path: &str, messages: &mut Messages) -> Option<A
     let definition = fields.text("definition", messages);
     let reference = fields.checked("image", is_reference, "a reference with a digest, host/name@sha256:…", messages);
     let archive = fields.checked("archive", |text| text.starts_with('/'), "an absolute path", messages);
-    let url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
-    let mirrors = fields.texts("mirrors", true, url, "a URL such as https://mirror.example", messages);
+    let mirrors = fields.texts("mirrors", true, is_web_url, "a URL such as https://mirror.example", messages);
     let enabled = fields.boolean("enabled", messages).unwrap_or(true);
     let place = fields.place();
     fields.deny_rest(messages);

@@ -1,8 +1,9 @@
 //! `users` and `ssh_authorized_keys`.
 
+use super::login::{Secret, is_hash, is_password};
 use super::names;
 use crate::document::{Fields, Kind, Node, Scalar, Value};
-use crate::report::{Messages, quote};
+use crate::report::Messages;
 
 /// Name of the user that `default` in `users` stands for, and that gets `ssh_authorized_keys`.
 pub const DEFAULT_USER: &str = "hull";
@@ -22,9 +23,9 @@ pub struct User {
     pub sudo: Vec<String>,
     /// Lines for `~/.ssh/authorized_keys`.
     pub keys: Vec<String>,
-    /// crypt(3) hash.
-    pub password_hash: Option<String>,
-    /// Password login stays off even with a hash.
+    /// `passwd`, `hashed_passwd` or `plain_text_passwd`.
+    pub password: Option<Secret>,
+    /// Password login stays off even with a password.
     pub lock_password: bool,
     /// Login shell.
     pub shell: Option<String>,
@@ -36,6 +37,8 @@ pub struct User {
     pub no_home: bool,
     /// A system user: id below 1000, no home directory.
     pub system: bool,
+    /// The one that gets the keys of document and datasource.
+    pub is_default: bool,
 }
 
 impl User {
@@ -47,18 +50,15 @@ impl User {
             groups: vec!["sudo".into(), "docker".into()],
             sudo: vec!["ALL=(ALL) NOPASSWD:ALL".into()],
             lock_password: true,
+            is_default: true,
             ..Self::default()
         }
     }
 }
 
 /// Keys that only make sense where users come from elsewhere.
-const IGNORED: [(&str, &str); 4] = [
-    ("plain_text_passwd", "use passwd with a hash, or better ssh_authorized_keys"),
-    ("hashed_passwd", "use passwd"),
-    ("ssh_import_id", "nothing is fetched from the network; use ssh_authorized_keys"),
-    ("doas", "use sudo"),
-];
+const IGNORED: [(&str, &str); 2] =
+    [("ssh_import_id", "nothing is fetched from the network; use ssh_authorized_keys"), ("doas", "use sudo")];
 
 /// Reads the list, or the one text or mapping that cloud-init takes as well.
 pub fn read(node: &Node, messages: &mut Messages) -> Vec<User> {
@@ -90,41 +90,43 @@ pub fn read(node: &Node, messages: &mut Messages) -> Vec<User> {
 }
 
 fn read_user(node: &Node, path: &str, messages: &mut Messages) -> Option<User> {
+    if node.map().is_some() && node.get("name").is_none_or(Node::is_null) {
+        messages.error(node.place, path, "a user needs a name");
+        return None;
+    }
+    read_over(node, path, User { lock_password: true, ..User::default() }, messages)
+}
+
+/// Reads a user; what the mapping does not say is as in `lower`.
+pub(super) fn read_over(node: &Node, path: &str, lower: User, messages: &mut Messages) -> Option<User> {
     let mut fields = Fields::new(node, path, messages)?;
     let expectation = "a user name: letters, digits, . _ -, at most 32";
-    let missing = fields.place();
-    let name = match fields.checked("name", names::is_account, expectation, messages) {
-        Some(name) => name,
-        None => {
-            if node.get("name").is_none_or(Node::is_null) {
-                messages.error(missing, path, "a user needs a name");
-            }
-            return None;
-        }
-    };
+    let is_named = node.get("name").is_some_and(|name| !name.is_null());
+    let name = fields.checked("name", names::is_account, expectation, messages);
+    if name.is_none() && is_named {
+        return None;
+    }
     let field_text = |text: &str| names::is_line(text) && !text.contains(':');
-    let hash = |text: &str| field_text(text) && text.starts_with(['$', '*', '!']) && !text.contains(' ');
+    let file = |text: &str| names::is_path(text) && field_text(text);
     let user = User {
-        gecos: fields.checked("gecos", field_text, "one line without colons", messages),
-        groups: groups(&mut fields, messages),
-        primary_group: fields.checked("primary_group", names::is_account, "a group name", messages),
-        sudo: sudo(&mut fields, messages),
+        name: name.unwrap_or(lower.name),
+        gecos: fields.checked("gecos", field_text, "one line without colons", messages).or(lower.gecos),
+        groups: if fields.has("groups") { groups(&mut fields, messages) } else { lower.groups },
+        primary_group: fields
+            .checked("primary_group", names::is_account, "a group name", messages)
+            .or(lower.primary_group),
+        sudo: if fields.has("sudo") { sudo(&mut fields, messages) } else { lower.sudo },
         keys: keys(&mut fields, "ssh_authorized_keys", messages),
-        password_hash: fields.checked(
-            "passwd",
-            hash,
-            "a crypt(3) hash such as $6$…, not the password itself",
-            messages,
-        ),
-        lock_password: fields.boolean("lock_passwd", messages).unwrap_or(true),
-        shell: fields.checked("shell", |text| names::is_path(text) && field_text(text), "an absolute path", messages),
-        uid: fields.number("uid", 0..=u32::MAX - 2, messages),
-        home: fields.checked("homedir", |text| names::is_path(text) && field_text(text), "an absolute path", messages),
-        no_home: fields.boolean("no_create_home", messages).unwrap_or(false),
-        system: fields.boolean("system", messages).unwrap_or(false),
-        name,
+        password: password(&mut fields, messages),
+        lock_password: fields.boolean("lock_passwd", messages).unwrap_or(lower.lock_password),
+        shell: fields.checked("shell", file, "an absolute path", messages).or(lower.shell),
+        uid: fields.number("uid", 0..=u32::MAX - 2, messages).or(lower.uid),
+        home: fields.checked("homedir", file, "an absolute path", messages).or(lower.home),
+        no_home: fields.boolean("no_create_home", messages).unwrap_or(lower.no_home),
+        system: fields.boolean("system", messages).unwrap_or(lower.system),
+        is_default: lower.is_default,
     };
-    if user.password_hash.is_some() && user.lock_password {
+    if user.password.is_some() && user.lock_password {
         let text = "the password stays locked: lock_passwd is true unless set to false";
         messages.info(node.place, &fields.path("passwd"), text);
     }
@@ -137,6 +139,15 @@ fn read_user(node: &Node, path: &str, messages: &mut Messages) -> Option<User> {
     Some(user)
 }
 
+/// The first of the three that is there.
+fn password(fields: &mut Fields<'_>, messages: &mut Messages) -> Option<Secret> {
+    let hash = "a crypt(3) hash such as $6$…, not the password itself";
+    let passwd = fields.checked("passwd", is_hash, hash, messages);
+    let hashed = fields.checked("hashed_passwd", is_hash, hash, messages);
+    let plain = fields.checked("plain_text_passwd", is_password, "a password", messages);
+    passwd.or(hashed).map(Secret::Hash).or(plain.map(Secret::Plain))
+}
+
 /// `groups: a, b`, a list, or (as in old documents) a mapping whose keys are the names.
 fn groups(fields: &mut Fields<'_>, messages: &mut Messages) -> Vec<String> {
     let Some(node) = fields.take("groups") else { return Vec::new() };
@@ -147,8 +158,8 @@ fn groups(fields: &mut Fields<'_>, messages: &mut Messages) -> Vec<String> {
         Value::Scalar(scalar) => scalar.text.split(',').map(|name| name.trim().to_owned()).collect(),
     };
     let (good, bad): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| names::is_account(name));
-    for name in bad {
-        messages.error(node.place, &path, format!("expected group names, found \"{}\"", quote(&name)));
+    for _ in bad {
+        messages.error(node.place, &path, "expected group names: letters, digits, . _ -, at most 32");
     }
     good
 }
@@ -248,7 +259,7 @@ mod tests {
     #[test]
     fn mistakes_name_the_key_and_never_the_value() {
         let (users, text) = load(
-            "- {name: a, passwd: hunter2, shell: [x], nope: 1, plain_text_passwd: hunter2}\n- {gecos: x}\n- {name: 'b:c'}\n- {name: c, sudo: true, ssh_authorized_keys: ['hunter2'], groups: 'x y'}\n- 5\n- {name: a}\n",
+            "- {name: a, passwd: hunter2, shell: [x], nope: 1, plain_text_passwd: [hunter2]}\n- {gecos: x}\n- {name: 'b:c'}\n- {name: c, sudo: true, ssh_authorized_keys: ['hunter2'], groups: 'x y'}\n- 5\n- {name: a}\n",
         );
         assert_eq!(users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
         assert!(!text.contains("hunter2"), "{text}");
@@ -256,7 +267,7 @@ mod tests {
             "users[0].passwd: expected a crypt(3) hash",
             "users[0].shell: expected an absolute path, found a list",
             "users[0].nope: ignored",
-            "users[0].plain_text_passwd: ignored: use passwd",
+            "users[0].plain_text_passwd: expected a password, found a list",
             "users[1]: a user needs a name",
             "users[2].name: expected a user name",
             "users[3].sudo: expected a rule",

@@ -1,6 +1,6 @@
 //! Whole files. One that is there in part is gone on with, so that a download that broke off is not begun anew.
 
-use super::{ATTEMPTS, Client, ClientError};
+use super::{Attempts, Client, ClientError};
 use crate::digest::Digest;
 use crate::trust::FileEntry;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +20,7 @@ impl Client {
         to: &Path,
         report: &mut dyn FnMut(u64),
     ) -> Result<(), ClientError> {
-        let (mut failures, mut fetched) = (0, 0);
+        let (mut attempts, mut fetched) = (Attempts::new(self.pause), 0);
         if length(to) > entry.size {
             remove(to)?;
         }
@@ -33,11 +33,9 @@ impl Client {
                 Err(error) if error.is_transient() => error,
                 Err(error) => return Err(error),
             };
-            failures = if length(to) > before { 1 } else { failures + 1 };
-            if failures >= ATTEMPTS {
+            if !attempts.again(length(to).saturating_sub(before)) {
                 return Err(error);
             }
-            std::thread::sleep(self.pause * (1 << failures.min(5)) / 2);
         }
         let file = File::open(to).map_err(|source| fault(to, source))?;
         let found = Digest::of_reader(&file).map_err(|source| fault(to, source))?;

@@ -26,6 +26,20 @@ pub enum DeltaError {
         /// Why.
         source: io::Error,
     },
+    /// What is copied cannot be read.
+    #[error("cannot read block {block} of the running root")]
+    Source {
+        /// Of 4096 bytes.
+        block: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is copied is not what its root hash says.
+    #[error("block {block} of the running root has other bytes than its root hash says: memory or medium are faulty")]
+    Damaged {
+        /// Of 4096 bytes.
+        block: u64,
+    },
     /// The server sent other bytes.
     #[error("the server sends block {block} of the image with other bytes than the release has; use another server")]
     Corrupt {

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-/// Blocks fetched along when that saves a request: 32 KiB, a few round trips' worth on slow lines.
-pub const GAP: u64 = 8;
 /// Blocks of a request at most: 8 MiB, so that one that breaks off or is refused costs little.
 pub const REQUEST: u64 = 2048;
 
@@ -54,13 +52,15 @@ pub fn plan<'a>(
     plan
 }
 
-/// The blocks to ask for in one request, from the first of `missing` on; `None` when nothing is missing.
+/// The blocks to ask for in one request, from the first of `missing` on; `None` when nothing is missing. Nothing is fetched
+/// along to save requests: what erofs says of moved files lies scattered, and gaps of 2 blocks already cost 4 % more for half
+/// of the requests.
 #[must_use]
 pub fn range(missing: &[u32]) -> Option<Range<u64>> {
     let start = u64::from(*missing.first()?);
     let mut end = start + 1;
     for block in missing[1..].iter().map(|block| u64::from(*block)) {
-        if block > end + GAP || block >= start + REQUEST {
+        if block > end || block >= start + REQUEST {
             break;
         }
         end = block + 1;
@@ -83,11 +83,10 @@ mod tests {
     }
 
     #[test]
-    fn small_gaps_are_fetched_along() {
+    fn neighbours_are_one_request() {
         assert_eq!(ranges(&[]), []);
         assert_eq!(range(&[3]), Some(3..4));
-        assert_eq!(range(&[3, 12]), Some(3..13));
-        assert_eq!(ranges(&[3, 13]), [3..4, 13..14]);
+        assert_eq!(ranges(&[3, 4, 6]), [3..5, 6..7]);
         let all: Vec<u32> = (0..5000).collect();
         assert_eq!(ranges(&all), [0..2048, 2048..4096, 4096..5000]);
     }
@@ -111,7 +110,8 @@ mod tests {
                 prop_assert_eq!(hits, 1);
             }
             for pair in ranges.windows(2) {
-                prop_assert!(pair[0].end <= pair[1].start);
+                let full = pair[0].end - pair[0].start == REQUEST;
+                prop_assert!(pair[0].end < pair[1].start || full);
             }
             prop_assert!(ranges.iter().all(|range| range.end - range.start <= REQUEST));
         }

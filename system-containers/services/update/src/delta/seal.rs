@@ -5,8 +5,8 @@ use super::storage::Storage;
 use crate::verity::{BLOCK, BLOCK_BYTES, MAGIC, Tree};
 use std::io;
 
-/// Blocks read back at a time.
-const CHUNK: usize = 256;
+/// Blocks copied or read back at a time.
+pub(super) const CHUNK: usize = 256;
 
 /// Zeroes block number `index` of a slot where it begins as a superblock does, and waits until that is on the disk. True
 /// when it was one.

@@ -134,6 +134,31 @@ fn blocks_come_from_where_they_are() {
 }
 
 #[test]
+fn a_whole_slot_is_copied() {
+    let new = image(&(0..600).collect::<Vec<_>>());
+    let tree = tree(&new);
+    let target = Disk::new(&slot(&image(&[8])), 610);
+    let mut last = 0;
+    copy(&tree, &Disk::new(&slot(&new), 610), &target, &mut |bytes| last = bytes).unwrap();
+    assert_eq!((last, &target.content()[..slot(&new).len()]), (new.len() as u64, &*slot(&new)));
+}
+
+#[test]
+fn what_is_copied_is_what_the_root_hash_says() {
+    let new = image(&[1, 2, 3]);
+    let (tree, mut damaged) = (tree(&new), slot(&new));
+    damaged[2 * BLOCK] ^= 1;
+    for (source, target, part) in [
+        (Disk::new(&damaged, 5), Disk::new(&slot(&new), 8), "block 2 of the running root has other bytes"),
+        (Disk::new(&slot(&new), 5), Disk::new(&[], 4), "the release needs"),
+    ] {
+        let error = copy(&tree, &source, &target, &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        assert!(!target.content().windows(MAGIC.len()).any(|bytes| bytes == MAGIC), "no slot is left");
+    }
+}
+
+#[test]
 fn a_slot_that_is_done_is_left_as_it_is() {
     let new = image(&[1, 2, 3]);
     let target = Disk::new(&slot(&new), 8);
@@ -225,21 +250,28 @@ fn superblocks_of_images_before_are_gone_first() {
 
 #[test]
 fn a_server_that_breaks_off_is_asked_for_the_rest() {
-    let new = image(&(0..40).collect::<Vec<_>>());
+    let new = image(&(0..60).collect::<Vec<_>>());
     let asked = RefCell::new(Vec::new());
-    // A block and a half each time.
-    let fetch = |range: Range<u64>| {
-        asked.borrow_mut().push(range.start / BLOCK_BYTES);
-        let start = usize::try_from(range.start).unwrap();
-        let body = new[start..(start + BLOCK * 3 / 2).min(new.len())].to_vec();
-        Ok(Part { is_whole: false, body: Box::new(io::Cursor::new(body)) })
+    // So many blocks and a half each time.
+    let fetch = |blocks: usize| {
+        let (new, asked) = (&new, &asked);
+        move |range: Range<u64>| {
+            asked.borrow_mut().push(range.start / BLOCK_BYTES);
+            let start = usize::try_from(range.start).unwrap();
+            let body = new[start..(start + BLOCK * blocks + BLOCK / 2).min(new.len())].to_vec();
+            Ok(Part { is_whole: false, body: Box::new(io::Cursor::new(body)) })
+        }
     };
-    let target = Disk::new(&[], 50);
-    write(&job(&tree(&new), &target, None), &fetch, &mut |_| ()).unwrap();
-    assert_eq!(asked.take(), (0..40).collect::<Vec<_>>());
-    let nothing = |_| Ok(Part { is_whole: false, body: Box::new(io::empty()) });
-    let error = write(&job(&tree(&new), &Disk::new(&[], 50), None), &nothing, &mut |_| ()).unwrap_err();
-    assert!(matches!(error, DeltaError::BrokenOff { attempts: 4, .. }), "{error}");
+    let target = Disk::new(&[], 70);
+    write(&job(&tree(&new), &target, None), &fetch(16), &mut |_| ()).unwrap();
+    assert_eq!(asked.take(), [0, 16, 32, 48]);
+    // Too little each time is as good as nothing.
+    for (blocks, expected) in [(1, [0, 1, 2, 3]), (0, [0; 4])] {
+        let target = Disk::new(&[], 70);
+        let error = write(&job(&tree(&new), &target, None), &fetch(blocks), &mut |_| ()).unwrap_err();
+        assert!(matches!(error, DeltaError::BrokenOff { attempts: 4, .. }), "{error}");
+        assert_eq!(asked.take(), expected);
+    }
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use super::plan::{Plan, Source, range};
 use super::seal::{clear, seal};
 use super::storage::Storage;
 use super::survey::Survey;
-use crate::client::{ATTEMPTS, ClientError, PAUSE, Part};
+use crate::client::{ATTEMPTS, Attempts, ClientError, PAUSE, Part};
 use crate::verity::{BLOCK, BLOCK_BYTES, Tree};
 use std::fmt;
 use std::io::Read;
@@ -64,11 +64,7 @@ type Fetch<'a> = &'a dyn Fn(Range<u64>) -> Result<Part, ClientError>;
 
 /// Writes the slot. It is one when this returns: every byte of it was read back from the disk.
 pub fn write(job: &Job<'_>, fetch: Fetch<'_>, report: &mut dyn FnMut(Progress)) -> Result<Progress, DeltaError> {
-    let needed = job.tree.geometry().slot_blocks() * BLOCK_BYTES;
-    let found = job.target.size().map_err(|source| DeltaError::Target { action: "find", block: 0, source })?;
-    if found < needed {
-        return Err(DeltaError::TooSmall { needed, found });
-    }
+    has_room(job.tree, job.target)?;
     clear(job.target, job.stale.iter().copied().chain([job.tree.geometry().data_blocks]))?;
     let survey = Survey::take(job.tree, job.target, job.running);
     clear(job.target, survey.stale.iter().copied())?;
@@ -87,6 +83,13 @@ pub fn write(job: &Job<'_>, fetch: Fetch<'_>, report: &mut dyn FnMut(Progress)) 
     let progress = writer.progress;
     seal(job.target, job.tree)?;
     Ok(progress)
+}
+
+/// Refuses a target that is too small.
+pub(super) fn has_room(tree: &Tree, target: &dyn Storage) -> Result<(), DeltaError> {
+    let needed = tree.geometry().slot_blocks() * BLOCK_BYTES;
+    let found = target.size().map_err(|source| DeltaError::Target { action: "find", block: 0, source })?;
+    if found < needed { Err(DeltaError::TooSmall { needed, found }) } else { Ok(()) }
 }
 
 struct Writer<'a, 'b> {
@@ -126,13 +129,13 @@ impl Writer<'_, '_> {
     }
 
     fn fetch_all(&mut self, missing: &[u32], fetch: Fetch<'_>) -> Result<(), DeltaError> {
-        let mut failures = 0;
+        let mut attempts = Attempts::new(self.job.pause);
         while let Some(range) = range(&missing[self.done..]) {
             let before = self.done;
             let broken = match fetch(range.start * BLOCK_BYTES..range.end * BLOCK_BYTES) {
                 Ok(part) => match self.take(part, range, missing)? {
                     None => {
-                        failures = 0;
+                        attempts.done();
                         continue;
                     }
                     Some(error) => DeltaError::BrokenOff { attempts: ATTEMPTS, source: error },
@@ -140,11 +143,9 @@ impl Writer<'_, '_> {
                 Err(error) if error.is_transient() => error.into(),
                 Err(error) => return Err(error.into()),
             };
-            failures = if self.done > before { 1 } else { failures + 1 };
-            if failures >= ATTEMPTS {
+            if !attempts.again((self.done - before) as u64 * BLOCK_BYTES) {
                 return Err(broken);
             }
-            std::thread::sleep(self.job.pause * (1 << failures.min(5)) / 2);
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! Scripts of GRUB have no arithmetic, hence the chain that counts down. Of `linux` and `initrd` neither stands in a
 //! condition: conditions clear the error, and a kernel without its `initrd` would be booted. An entry that comes back has
-//! failed, and the menu goes on with `fallback`. A trial that cannot be counted is not made: it might never end.
+//! failed, and the menu goes on with `fallback`. A trial that cannot be counted is not made: it might never end. One that
+//! cannot be started is over, whatever tries are left, so that the version booted instead knows of it at once.
 
 use super::TextError;
 
@@ -49,11 +50,13 @@ pub fn grub_configuration() -> String {
         count += &format!("{word} [ \"$hull_left\" = {left} ]; then set rest={}\n", left - 1);
     }
     let mut entries = String::new();
-    for (kind, option) in [("", ""), (" on trial", "hull.trial ")] {
+    let over = "    set hull_left=0\n    save_env --file $prefix/grubenv hull_left\n";
+    let kinds = [("", "", ""), (" on trial", "", "hull.trial "), (" instead of the trial", over, "")];
+    for (kind, before, option) in kinds {
         for slot in ["a", "b"] {
             entries += &format!(
                 r#"menuentry "Hull {slot}{kind}" {{
-    set hull_options=
+{before}    set hull_options=
     source /hull/{slot}/boot.cfg
     if [ -n "$hull_options" ]; then
         linux /hull/{slot}/vmlinuz $hull_options {option}$options
@@ -78,12 +81,14 @@ set hull_trial=-
 set hull_left=0
 set hull_good=a
 load_env --file $prefix/grubenv hull_trial hull_left hull_good
-# entries: 0 a, 1 b, 2 a on trial, 3 b on trial, 4 restart
+# entries: 0 a, 1 b, 2 a on trial, 3 b on trial, 4 a instead of the trial, 5 b instead of the trial, 6 restart
 set good=0
 set other=1
+set instead=4
 if [ "$hull_good" = b ]; then
     set good=1
     set other=0
+    set instead=5
 fi
 set trial=
 if [ "$hull_trial" = a -a "$good" = 1 ]; then set trial=2; fi
@@ -91,12 +96,12 @@ if [ "$hull_trial" = b -a "$good" = 0 ]; then set trial=3; fi
 set rest=
 {count}fi
 set default="$good"
-set fallback="$other 4"
+set fallback="$other 6"
 if [ -n "$trial" -a -n "$rest" ]; then
     set hull_left="$rest"
     if save_env --file $prefix/grubenv hull_left; then
         set default="$trial"
-        set fallback="$good 4"
+        set fallback="$instead 6"
     fi
 fi
 set timeout=1
@@ -116,13 +121,14 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn both_slots_have_two_entries() {
+    fn both_slots_have_three_entries() {
         let text = grub_configuration();
-        assert_eq!(text.matches("menuentry ").count(), 5);
+        assert_eq!(text.matches("menuentry ").count(), 7);
         for line in [
             "linux /hull/a/vmlinuz $hull_options $options\n",
             "linux /hull/b/vmlinuz $hull_options hull.trial $options\n",
             "initrd /hull/b/initrd\n",
+            "\"Hull b instead of the trial\" {\n    set hull_left=0\n    save_env --file $prefix/grubenv hull_left\n    set hull_options=\n",
             "elif [ \"$hull_left\" = 9 ]; then set rest=8\nfi\n",
             "kernel-cmdline-extra=(.*)$' \"$strings\"; then\n",
         ] {

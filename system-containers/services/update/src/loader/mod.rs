@@ -4,6 +4,7 @@
 //! version 1 of the layout; every later image has to be able to read and write it
 //!   EFI/BOOT/BOOTX64.EFI                    UEFI: systemd-boot
 //!   loader/loader.conf                      UEFI: timeout 0
+//!   startup.nsh                             UEFI: for firmware with a shell; see `STARTUP_NSH`
 //!   loader/entries/hull-<slot>[+<left>[-<done>]].conf
 //!                                           UEFI: Boot Loader Specification, type 1; see `entry`
 //!   grub/grub.cfg                           BIOS: see `configuration`
@@ -53,6 +54,10 @@ use std::path::{Path, PathBuf};
 pub const MOST_TRIES: u8 = 9;
 /// `loader/loader.conf`.
 pub const LOADER_CONF: &str = "timeout 0\n";
+/// `startup.nsh`, which the UEFI shell runs (UEFI Shell Specification, 3.3): systemd-boot returns to the firmware when it
+/// cannot start an entry, and virtual machines then end up in the shell. The try is counted by then.
+pub const STARTUP_NSH: &str =
+    "@echo -off\r\necho Hull: the boot loader came back. Starting again, with the slot that is left.\r\nreset\r\n";
 
 /// What a slot needs on the ESP.
 #[derive(Debug)]

@@ -1,22 +1,26 @@
-//! Files of a vfat or ISO 9660 file system, read by ourselves from its device: a foreign medium is not shown to the
+//! Files of a vfat, ISO 9660 or UDF file system, read by ourselves from its device: a foreign medium is not shown to the
 //! kernel's file system code, and no capability is needed to mount it.
 //!
 //! | module | what |
 //! |---|---|
 //! | `fat` | FAT12, FAT16, FAT32 with long names |
 //! | `iso` | ISO 9660 with Rock Ridge, Joliet or plain names |
+//! | [`udf`] | UDF of optical media |
 //!
 //! Reading ends on any bytes: a directory and a file are bounded in size, chains of clusters and of continuation areas in
-//! length, and a path has as many steps as the caller gives it. Called by [`medium`](super::medium).
+//! length, and a path has as many steps as the caller gives it. Called by [`medium`](super::medium), for itself and for
+//! [`configdrive`](super::configdrive).
 
 mod fat;
 mod iso;
 #[cfg(test)]
 mod testing;
+pub mod udf;
 
 use super::bytes::Bytes;
 use fat::Fat;
 use iso::Iso;
+use udf::Udf;
 
 /// Limit for a directory: thousands of files, where a medium has a handful.
 const MAX_DIRECTORY: usize = 256 << 10;
@@ -51,6 +55,8 @@ pub enum Volume<'d, D: ?Sized> {
     Fat(Fat<'d, D>),
     /// iso9660.
     Iso(Iso<'d, D>),
+    /// UDF.
+    Udf(Udf<'d, D>),
 }
 
 impl<'d, D: Bytes + ?Sized> Volume<'d, D> {
@@ -59,7 +65,8 @@ impl<'d, D: Bytes + ?Sized> Volume<'d, D> {
         match kind {
             "vfat" => Fat::open(device).map(Self::Fat),
             "iso9660" => Iso::open(device).map(Self::Iso),
-            _ => Err(Error::Unsupported("neither vfat nor iso9660")),
+            "udf" => Udf::open(device).map(Self::Udf),
+            _ => Err(Error::Unsupported("neither vfat nor iso9660 nor udf")),
         }
     }
 
@@ -69,6 +76,7 @@ impl<'d, D: Bytes + ?Sized> Volume<'d, D> {
         match self {
             Self::Fat(fat) => fat.read(path, limit),
             Self::Iso(iso) => iso.read(path, limit),
+            Self::Udf(udf) => udf.read(path, limit),
         }
     }
 }
@@ -80,13 +88,13 @@ fn bounded(size: u32, limit: usize) -> Result<usize, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{Naming, fat, file_of, iso, small};
+    use super::testing::{Naming, fat, file_of, iso, small, udf};
     use super::*;
     use proptest::prelude::*;
 
     /// Everything that a caller asks for.
     fn read_all(image: &[u8]) {
-        for kind in ["vfat", "iso9660"] {
+        for kind in ["vfat", "iso9660", "udf"] {
             let Ok(volume) = Volume::open(image, kind) else { continue };
             for path in ["user-data", "meta-data", "vendor-data", "openstack/latest/user_data", "a/b/c/d"] {
                 if let Ok(Some(content)) = volume.read(path, 1 << 20) {
@@ -104,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_cut_image_is_an_error() {
-        for (kind, image) in [("vfat", fat(12)), ("vfat", fat(32)), ("iso9660", iso(Naming::RockRidge))] {
+        for (kind, image) in [("vfat", fat(12)), ("vfat", fat(32)), ("iso9660", iso(Naming::RockRidge)), ("udf", udf())]
+        {
             let start = image.windows(13).position(|window| window == b"#cloud-config").unwrap();
             let cut = &image[..start + 4];
             let volume = Volume::open(cut, kind).unwrap();
@@ -115,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_file_above_the_limit_is_refused_and_one_at_the_limit_is_not() {
-        for (kind, image) in [("vfat", fat(12)), ("iso9660", iso(Naming::Joliet))] {
+        for (kind, image) in [("vfat", fat(12)), ("iso9660", iso(Naming::Joliet)), ("udf", udf())] {
             let volume = Volume::open(&image[..], kind).unwrap();
             let size = file_of("user-data").len();
             assert_eq!(volume.read("user-data", size).unwrap().unwrap(), file_of("user-data"));

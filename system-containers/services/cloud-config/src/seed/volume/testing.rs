@@ -75,12 +75,20 @@ pub(super) fn iso(naming: Naming) -> Vec<u8> {
     })
 }
 
+/// A UDF file system with [`FILES`], which has an ISO 9660 one beside it.
+pub(super) fn udf() -> Vec<u8> {
+    with_files(|files, image| {
+        let mut make = Command::new("genisoimage");
+        run(make.args(["-quiet", "-udf", "-V", "cidata", "-o"]).arg(image).arg(files));
+    })
+}
+
 /// Images that are small enough to be changed byte by byte, and the places of their bytes that are not zero: a change
 /// elsewhere seldom matters.
 pub(super) fn small() -> &'static [(Vec<u8>, Vec<usize>)] {
     static IMAGES: OnceLock<Vec<(Vec<u8>, Vec<usize>)>> = OnceLock::new();
     IMAGES.get_or_init(|| {
-        let images = [fat(12), fat(32), iso(Naming::Both), iso(Naming::Joliet), iso(Naming::Plain)];
+        let images = [fat(12), fat(32), iso(Naming::Both), iso(Naming::Joliet), iso(Naming::Plain), udf()];
         let used = |image: &[u8]| (0..image.len()).filter(|at| image[*at] != 0).collect();
         images.into_iter().map(|image| (image.clone(), used(&image))).collect()
     })

@@ -180,6 +180,10 @@ fn a_missing_file_is_no_choice() {
         std::fs::remove_file(machine.esp().join("hull/b").join(file)).unwrap();
         assert_eq!(machine.control.read().unwrap().next, Some(Slot::A));
         assert_eq!(machine.boot(), Some(Slot::A));
+        // GRUB has noted that the trial is over; systemd-boot never began it.
+        std::fs::write(machine.esp().join("hull/b").join(file), "found again").unwrap();
+        let left = if uefi { SlotState::Trial(2) } else { SlotState::Bad };
+        assert_eq!(machine.control.read().unwrap().b, left);
     }
 }
 

@@ -188,13 +188,14 @@ fn grub(esp: &Path) -> Option<Slot> {
     let good = if variables["hull_good"] == "b" { Slot::B } else { Slot::A };
     let (mut order, trial) = (vec![good, good.other()], Slot::from_letter(variables["hull_trial"]));
     let left: u8 = variables["hull_left"].parse().unwrap_or(0);
+    let starts = |slot| ["boot.cfg", "vmlinuz", "initrd"].iter().all(|name| is_there(esp, slot, name));
     if let (Some(trial), 1..=9) = (trial.filter(|trial| *trial != good), left) {
         let at = text.find("hull_left=").unwrap() + "hull_left=".len();
-        block[at] = b'0' + left - 1;
+        block[at] = if starts(trial) { b'0' + left - 1 } else { b'0' };
         fs::write(&path, block).unwrap();
         order = vec![trial, good];
     }
-    order.into_iter().find(|slot| ["boot.cfg", "vmlinuz", "initrd"].iter().all(|name| is_there(esp, *slot, name)))
+    order.into_iter().find(|slot| starts(*slot))
 }
 
 /// The machine after `kept` steps of a change, and in every way the step after them can be cut short.

@@ -1,0 +1,115 @@
+//! Clouds: the same disk as a machine of one after the other, with the cloud's own user data service at its real address.
+
+use super::lan::{Lan, TAP};
+use crate::guest::{Boot, Guest, Site};
+use crate::machine::Network;
+use crate::metadata::Service;
+use crate::metadata::clouds::Cloud;
+use crate::report::Report;
+use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+
+const NAMESPACE: &str = "hull-clouds";
+/// Clouds that a machine is booted in; the others' services are read by the host tests.
+const BOOTED: [&str; 5] = ["hetzner", "ec2", "gce", "azure", "openstack"];
+/// Requests that fail at first.
+const TROUBLE: usize = 5;
+/// For what comes once the user data is here.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Says in the status that the commands ran, and restarts the engine by an option of its own.
+const USER_DATA: &str = "## template: jinja
+#cloud-config
+hostname: in-{{ v1.platform }}
+runcmd:
+- echo {{ v1.instance_id }} > /var/lib/fetched
+hull: {engine: {insecure-registries: ['registry.example:5000']}}
+";
+
+/// Runs the scenario.
+pub fn run(site: &Site, report: &mut Report) {
+    let started = report.value("a_network_of_clouds_starts", || {
+        let lan = Lan::usual(NAMESPACE, &site.work.join("clouds-dnsmasq.log"))?;
+        let clouds = Cloud::all(USER_DATA, &site.public_key()?);
+        let clouds: Vec<Cloud> = clouds.into_iter().filter(|cloud| BOOTED.contains(&cloud.name)).collect();
+        let mut addresses: Vec<&str> = clouds.iter().flat_map(|cloud| cloud.addresses).copied().collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.iter().try_for_each(|address| lan.answer_at(address))?;
+        Ok((lan, clouds))
+    });
+    let Some((_lan, clouds)) = started else { return };
+    let prepared = report.value("a_machine_is_made", || {
+        let taps = Some((NAMESPACE.into(), vec![TAP.to_owned()]));
+        Guest::prepare(site, "clouds", &Boot { network: Network::None, taps, ..Boot::default() })
+    });
+    let Some(mut guest) = prepared else { return };
+    for (number, cloud) in clouds.iter().enumerate() {
+        let name = format!("user_data_of_{}", cloud.name);
+        let good = report.value(&name, || in_cloud(&mut guest, cloud, if number == 0 { TROUBLE } else { 0 }));
+        if good.is_none() {
+            return;
+        }
+    }
+    report.case("a_cloud_is_asked_once_for_an_instance", || again(&mut guest, &clouds[clouds.len() - 1]));
+    report.case("a_cloud_that_does_not_answer_delays_no_login", || unanswered(&mut guest, &clouds[0]));
+}
+
+fn in_cloud(guest: &mut Guest, cloud: &Cloud, trouble: usize) -> Result<()> {
+    let service = Service::start(cloud, Some(NAMESPACE), trouble)?;
+    guest.set_smbios(cloud.smbios.iter().map(|option| (*option).to_owned()).collect());
+    guest.start()?;
+    guest.wait_complete()?;
+    let expected = format!("{}, instance {}, commands done", cloud.name, cloud.instance);
+    status(guest, &expected).with_context(|| format!("requests: {:?}", service.seen()))?;
+    let name = guest.host("busybox hostname")?;
+    ensure!(name.contains(&format!("in-{}", cloud.name)), "the machine's name is {name}");
+    let keys = guest.host("busybox cat /state/data/home/*/.ssh/authorized_keys")?;
+    ensure!(keys.contains("ssh-"), "no key: {keys}");
+    let engine = guest.host("busybox cat /run/hull/config/docker/daemon.json")?;
+    ensure!(engine.contains("registry.example"), "{engine}");
+    if cloud.name == "azure" {
+        let seen = service.seen();
+        ensure!(seen.iter().any(|request| request.starts_with("POST ")), "the cloud was not told: {seen:?}");
+    }
+    off(guest)
+}
+
+fn again(guest: &mut Guest, cloud: &Cloud) -> Result<()> {
+    let service = Service::start(cloud, Some(NAMESPACE), 0)?;
+    guest.start()?;
+    guest.wait_complete()?;
+    status(guest, &format!("cached, instance {}, commands done", cloud.instance))?;
+    ensure!(service.seen().is_empty(), "asked again: {:?}", service.seen());
+    off(guest)
+}
+
+/// Nobody listens at the address of the first cloud any more, and the machine is another one.
+fn unanswered(guest: &mut Guest, cloud: &Cloud) -> Result<()> {
+    guest.set_smbios(cloud.smbios.iter().map(|option| option.replace("000000000001", "0000000000ff")).collect());
+    guest.start()?;
+    guest.wait_console("login:", 60)?;
+    guest.wait_complete()?;
+    status(
+        guest,
+        "hetzner, instance 11111111-0000-4000-8000-0000000000ff-e3b0c44298fc, commands waiting for the user data",
+    )?;
+    off(guest)
+}
+
+fn status(guest: &mut Guest, expected: &str) -> Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let text = guest.hull("status")?;
+        if text.contains(expected) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "no {expected:?} in: {text}");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn off(guest: &mut Guest) -> Result<()> {
+    guest.hull("poweroff").ok();
+    guest.wait_off(30).map(drop)
+}
