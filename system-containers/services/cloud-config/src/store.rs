@@ -30,11 +30,16 @@ pub fn read_bounded(path: &Path, limit: u64) -> anyhow::Result<Option<Vec<u8>>> 
 
 /// Writes a whole file: temporary file, fsync, rename, fsync of the directory. `mode` is exact, not cut by the umask.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
+    write_owned(path, content, mode, None)
+}
+
+/// Like [`write`], with the ids of its owner and group: the file never appears with others.
+pub fn write_owned(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     let directory = path.parent().with_context(|| format!("{} has no parent directory", path.display()))?;
     let name = path.file_name().with_context(|| format!("{} has no file name", path.display()))?;
     std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
     let temporary = directory.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let result = write_new(&temporary, content, mode)
+    let result = write_new(&temporary, content, mode, owner)
         .and_then(|()| std::fs::rename(&temporary, path))
         .and_then(|()| File::open(directory)?.sync_all());
     if result.is_err() {
@@ -44,7 +49,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
     result.with_context(|| format!("write {}", path.display()))
 }
 
-fn write_new(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+fn write_new(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
     if let Err(error) = std::fs::remove_file(path) {
         if error.kind() != std::io::ErrorKind::NotFound {
             return Err(error);
@@ -52,6 +57,10 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)?;
+    if let Some((uid, gid)) = owner {
+        // Before the mode: it takes set-id bits away.
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+    }
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
 }

@@ -1,11 +1,11 @@
 //! passwd(5), group(5) and shadow(5) as lists of lines. Lines we do not understand stay as they are.
 
-/// Lowest id of ordinary users.
-const FIRST_ID: u32 = 1000;
-/// Highest id that is handed out.
-const LAST_ID: u32 = 59_999;
+use std::ops::RangeInclusive;
+
+/// Ids of ordinary users, handed out from the bottom.
+const ORDINARY_IDS: RangeInclusive<u32> = 1000..=59_999;
 /// Ids of system users, handed out from the top as in Debian.
-const SYSTEM_IDS: std::ops::RangeInclusive<u32> = 100..=999;
+const SYSTEM_IDS: RangeInclusive<u32> = 100..=999;
 /// Password field without a usable password; unlike `!` it does not make sshd call the account locked.
 pub const NO_PASSWORD: &str = "*";
 
@@ -106,14 +106,24 @@ impl Accounts {
         let uid = match new.uid {
             Some(uid) if users.contains(&uid) => return Err(AccountError::IdTaken(uid)),
             Some(uid) => uid,
-            // One number for user and group, as people expect.
-            None => free(&users.iter().chain(&groups).copied().collect::<Vec<_>>(), new.system)?,
+            // One number for user and group, as people expect; a group of that name may be there already.
+            None => match self.group(new.name) {
+                Some(gid) if !users.contains(&gid) && range(new.system).contains(&gid) => gid,
+                _ => free(&users.iter().chain(&groups).copied().collect::<Vec<_>>(), new.system)?,
+            },
         };
         let gid = self.ensure_group(new.primary_group.unwrap_or(new.name), Some(uid), new.system)?;
         let NewUser { name, gecos, home, shell, .. } = new;
         self.passwd.push(format!("{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}"));
         self.set_password(name, NO_PASSWORD);
         Ok(Account { uid, gid, home: (*home).to_owned() })
+    }
+
+    /// Gives a user who has no line in shadow(5) one with no usable password: without it PAM refuses every login.
+    pub fn ensure_password(&mut self, name: &str) {
+        if find(&self.shadow, name).is_none() {
+            self.set_password(name, NO_PASSWORD);
+        }
     }
 
     /// Sets the password field; the ageing fields of an existing line stay.
@@ -153,9 +163,13 @@ fn ids(lines: &[String]) -> Vec<u32> {
     lines.iter().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect()
 }
 
+fn range(system: bool) -> RangeInclusive<u32> {
+    if system { SYSTEM_IDS } else { ORDINARY_IDS }
+}
+
 fn free(taken: &[u32], system: bool) -> Result<u32, AccountError> {
     let free = |id: &u32| !taken.contains(id);
-    let id = if system { SYSTEM_IDS.rev().find(free) } else { (FIRST_ID..=LAST_ID).find(free) };
+    let id = if system { range(true).rev().find(free) } else { range(false).find(free) };
     id.ok_or(AccountError::NoFreeId)
 }
 

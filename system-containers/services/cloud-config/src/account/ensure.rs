@@ -18,8 +18,9 @@ const SUDO_FILE: &str = "etc/sudoers.d/90-cloud-config";
 /// What `ssh_pwauth` sets.
 const SSH_FILE: &str = "etc/ssh/sshd_config.d/50-cloud-config.conf";
 const SSH_PASSWORDS: &str = "# ssh_pwauth of the user data\nPasswordAuthentication yes\nAuthenticationMethods any\n";
-/// The three files and their mode where they are missing.
-const FILES: [(&str, u32); 3] = [("etc/passwd", 0o644), ("etc/group", 0o644), ("etc/shadow", 0o640)];
+/// The three files and their mode where they are missing, in the order in which they are written: a user exists once it
+/// is in passwd, and must have all it needs by then, as power may fail between any two.
+const FILES: [(&str, u32); 3] = [("etc/group", 0o644), ("etc/shadow", 0o640), ("etc/passwd", 0o644)];
 
 /// Reads passwd, group and shadow below `root`; missing ones are empty.
 pub fn load(root: &Path) -> anyhow::Result<Accounts> {
@@ -69,6 +70,9 @@ fn user_account(
     messages: &mut Messages,
 ) -> anyhow::Result<Option<Account>> {
     let existing = accounts.user(&user.name);
+    if existing.is_some() {
+        accounts.ensure_password(&user.name);
+    }
     if existing.is_some() && !new_instance {
         return Ok(existing.filter(|account| !root.join(account.home.trim_start_matches('/')).exists()));
     }
@@ -156,15 +160,13 @@ pub fn ssh_passwords(root: &Path, allowed: bool) -> anyhow::Result<()> {
 
 /// Writes the three files, each in one step, with owner and mode as they were.
 fn write(root: &Path, accounts: &Accounts) -> anyhow::Result<()> {
-    for ((name, default_mode), text) in FILES.into_iter().zip(accounts.texts()) {
+    let [passwd, group, shadow] = accounts.texts();
+    for ((name, default_mode), text) in FILES.into_iter().zip([group, shadow, passwd]) {
         let path = root.join(name);
         let old = std::fs::metadata(&path).ok();
         let mode = old.as_ref().map_or(default_mode, |old| old.permissions().mode() & 0o7777);
-        store::write(&path, text.as_bytes(), mode)?;
-        if let Some(old) = old.filter(|old| old.gid() != 0 || old.uid() != 0) {
-            std::os::unix::fs::chown(&path, Some(old.uid()), Some(old.gid()))
-                .with_context(|| format!("owner of /{name}"))?;
-        }
+        let owner = old.map(|old| (old.uid(), old.gid()));
+        store::write_owned(&path, text.as_bytes(), mode, owner)?;
     }
     Ok(())
 }
@@ -254,5 +256,38 @@ mod tests {
         assert!(root.path().join("home/hull/.ssh/authorized_keys").exists());
         users(root.path(), &[], false, &mut messages).unwrap();
         assert!(!root.path().join(SUDO_FILE).exists());
+    }
+
+    /// Files get owners; that of shadow is root:shadow, whatever happens.
+    #[test]
+    fn root_power_that_fails_between_two_files_leaves_no_half_user() {
+        assert!(rustix::process::getuid().is_root(), "run as root");
+        let list = [User::default_user(), User { name: "s".into(), system: true, ..User::default() }];
+        let mut messages = Messages::new("user-data");
+        let make = |root: &tempfile::TempDir, messages: &mut Messages| {
+            std::os::unix::fs::chown(root.path().join("etc/shadow"), None, Some(42)).unwrap();
+            users(root.path(), &list, true, messages).unwrap();
+            FILES.map(|(name, _)| read(root, name))
+        };
+        let whole = make(&root(), &mut messages);
+        assert!(whole[1].contains("hull:*:") && whole[2].contains("hull:x:1000:1000:"), "{whole:?}");
+        for written in 0..FILES.len() {
+            let root = root();
+            for ((name, mode), text) in FILES.into_iter().zip(&whole).take(written) {
+                store::write(&root.path().join(name), text.as_bytes(), mode).unwrap();
+            }
+            assert!(load(root.path()).unwrap().user("hull").is_none(), "{written} files");
+            assert_eq!(make(&root, &mut messages), whole, "{written} files");
+            assert_eq!(std::fs::metadata(root.path().join("etc/shadow")).unwrap().gid(), 42);
+        }
+        // A state that an earlier version left.
+        let root = root();
+        let mut texts = whole.clone();
+        texts[1] = "root:*:::::::\n".to_owned();
+        for ((name, mode), text) in FILES.into_iter().zip(&texts) {
+            store::write(&root.path().join(name), text.as_bytes(), mode).unwrap();
+        }
+        users(root.path(), &list, false, &mut messages).unwrap();
+        assert_eq!(read(&root, "etc/shadow"), whole[1]);
     }
 }

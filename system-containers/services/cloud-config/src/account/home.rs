@@ -17,6 +17,8 @@ use std::path::Path;
 const MAX_KEYS: u64 = 1 << 20;
 /// Name while it is written.
 const TEMPORARY: &str = ".authorized_keys.new";
+/// Name of a directory that has no owner yet.
+const NEW_DIRECTORY: &str = ".hull-new";
 
 /// Opens the home directory, making it where it is missing; an existing one keeps owner and mode.
 pub fn ensure(path: &Path, account: &Account) -> anyhow::Result<OwnedFd> {
@@ -60,9 +62,14 @@ fn directory(parent: std::os::fd::BorrowedFd<'_>, name: &Path, account: &Account
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(parent, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => {
-            mkdirat(parent, name, Mode::RWXU)?;
-            let made = openat(parent, name, flags, Mode::empty())?;
+            // Power may fail after each call: one that is there is its owner's.
+            match mkdirat(parent, NEW_DIRECTORY, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+            let made = openat(parent, NEW_DIRECTORY, flags, Mode::empty())?;
             own(&made, account, Mode::RWXU)?;
+            renameat(parent, NEW_DIRECTORY, parent, name)?;
             Ok(made)
         }
         result => result,
@@ -111,6 +118,16 @@ mod tests {
             assert_eq!(std::fs::metadata(path.join(name)).unwrap().mode() & 0o7777, mode, "{name}");
         }
         assert_eq!(std::fs::read_dir(path.join(".ssh")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_left_without_its_name_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join(NEW_DIRECTORY)).unwrap();
+        ensure(&directory.path().join("web"), &me()).unwrap();
+        let names: Vec<_> =
+            std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["web"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::userdata::files::WriteFile;
 use anyhow::Context;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Writes the given files below `root`; each failure is reported and the others are still written.
@@ -44,10 +44,7 @@ fn write(root: &Path, file: &WriteFile, accounts: &Accounts) -> anyhow::Result<(
         opened.set_permissions(std::fs::Permissions::from_mode(file.mode))?;
         std::os::unix::fs::fchown(&opened, Some(uid), Some(gid))?;
     } else {
-        // Readable by root alone until the owner is right; chown takes set-id bits away, so the mode comes last.
-        store::write(&path, &file.content, 0o600)?;
-        chown(&path, Some(uid), Some(gid)).context("owner")?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(file.mode)).context("mode")?;
+        store::write_owned(&path, &file.content, file.mode, Some((uid, gid)))?;
     }
     Ok(())
 }
