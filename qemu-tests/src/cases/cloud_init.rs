@@ -149,10 +149,18 @@ pub fn run(site: &Site, report: &mut Report) {
         esp::is_read(&mut guest)
     });
     report.case("power_state_ends_the_machine_when_all_is_done", || {
-        let text = "#cloud-config\npower_state: {mode: poweroff, message: goodbye}\n";
+        let text = "#cloud-config\nmanual_cache_clean: true\npower_state: {mode: poweroff, message: goodbye}\n";
         restart(&mut guest, &Seed::vfat(text, "three"))?;
         guest.wait_console("goodbye: poweroff in 0 s", 90)?;
         guest.wait_off(30).map(drop)
+    });
+    report.case("a_machine_that_trusts_what_it_kept_looks_at_no_medium", || {
+        guest.set_seed(Some(&Seed::vfat("#cloud-config\nhostname: another\n", "four")))?;
+        guest.start()?;
+        guest.wait_complete()?;
+        let text = guest.hull("status")?;
+        ensure!(text.contains("cached, instance three"), "{text}");
+        Ok(())
     });
 }
 

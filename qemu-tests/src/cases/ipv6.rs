@@ -61,6 +61,11 @@ pub fn run(site: &Site, report: &mut Report) {
         guest.ssh(&format!("docker push -q {IMAGE} && docker rmi {IMAGE} && docker pull -q {IMAGE}")).map(drop)
     });
     if pulled {
+        report.case("a_container_resolves_names", || resolves(&guest, ""));
+        report.case("so_does_one_on_a_network_of_its_own", || {
+            guest.ssh("docker network create own")?;
+            resolves(&guest, "--network own")
+        });
         report.case("a_published_port_is_reached_over_ipv6", || published(&guest));
     }
 }
@@ -98,6 +103,12 @@ fn nothing_wrong(guest: &Guest) -> Result<()> {
         services.iter().filter(|service| service["restarts"] != 0 || !service["last_error"].is_null()).count();
     ensure!(status["boot"] == "complete" && messages.is_empty() && restarts == 0, "{text}");
     Ok(())
+}
+
+/// It has no IPv6 address, and the machine's name server no other: resolved answers it.
+fn resolves(guest: &Guest, options: &str) -> Result<()> {
+    let line = format!("docker run --rm {options} {IMAGE} /bin/busybox nslookup registry.example");
+    soon(guest, &line, "2001:db8:66::1")
 }
 
 /// A container's web server is asked from the other side.

@@ -195,6 +195,14 @@ fn openstack(user_data: &str, key: &str) -> Cloud {
         .page("/openstack", "2012-08-10\n2018-08-27\nlatest")
         .page("/openstack/2018-08-27/meta_data.json", document.to_string())
         .page("/openstack/2018-08-27/user_data", user_data)
+        .page("/openstack/2018-08-27/vendor_data.json", vendor_data("vendor"))
+        .page("/openstack/2018-08-27/vendor_data2.json", vendor_data("vendor2"))
+}
+
+/// Writes the file `/etc/NAME`.
+fn vendor_data(name: &str) -> String {
+    let document = format!("#cloud-config\nwrite_files: [{{path: /etc/{name}}}]\n");
+    serde_json::json!({"cloud-init": document}).to_string()
 }
 
 fn digitalocean(user_data: &str, key: &str) -> Cloud {

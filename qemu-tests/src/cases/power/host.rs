@@ -7,7 +7,7 @@ use crate::fault_disk::cut::{Grain, Temper, tempered};
 use crate::power::check::{self, check};
 use crate::power::points::Point;
 use crate::power::story::{Promised, Step};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -55,9 +55,33 @@ pub(super) fn look(
         .into_iter()
         .map(|content| content.map(|content| String::from_utf8_lossy(&content).into_owned()))
         .collect();
-    if let [lines, configuration] = &texts[..] {
+    if let [lines, configuration, passwd, shadow] = &texts[..] {
         promised.check_lines(lines.as_deref())?;
         promised.check_configuration(configuration.as_deref())?;
+        check_users(passwd.as_deref().unwrap_or_default(), shadow.as_deref().unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// Whoever is in passwd(5) has a line in shadow(5): PAM refuses all others, keys or not.
+fn check_users(passwd: &str, shadow: &str) -> Result<()> {
+    fn names(text: &str) -> impl Iterator<Item = &str> {
+        text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name)
+    }
+    match names(passwd).find(|user| !names(shadow).any(|name| name == *user)) {
+        Some(user) => bail!("user {user} is in passwd and not in shadow"),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_user_is_found() {
+        check_users("", "").unwrap();
+        check_users("a:x:1:1::/:/bin/sh\n", "root:*:\na:*:\n").unwrap();
+        assert!(check_users("a:x:1:1::/:/bin/sh\n", "ab:*:\n").unwrap_err().to_string().contains("user a "));
+    }
 }
