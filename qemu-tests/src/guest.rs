@@ -295,7 +295,7 @@ impl Guest {
     pub fn wait_console_times(&mut self, text: &str, times: usize, seconds: u32) -> Result<()> {
         let deadline = self.deadline(seconds);
         loop {
-            if self.running()?.console.text().matches(text).count() >= times {
+            if self.running()?.console.shown(text) >= times {
                 return Ok(());
             }
             if let Some(status) = self.ended()? {
@@ -353,7 +353,8 @@ impl Guest {
         self.machine.accel.patience()
     }
 
-    fn deadline(&self, seconds: u32) -> Instant {
+    /// That moment; `seconds` are for a machine that is not emulated.
+    pub fn deadline(&self, seconds: u32) -> Instant {
         Instant::now() + Duration::from_secs(u64::from(seconds * self.patience()))
     }
 

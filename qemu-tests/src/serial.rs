@@ -14,7 +14,7 @@ pub struct Serial {
 }
 
 /// QEMU makes its sockets before it runs the guest.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
 /// What the guest sees.
@@ -84,6 +84,11 @@ impl Serial {
         std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).replace('\r', "")).unwrap_or_default()
     }
 
+    /// How often a text was shown; characters count once that stand twice, as the port itself makes two of one now and then.
+    pub fn shown(&self, text: &str) -> usize {
+        single(&self.text()).matches(&single(text)).count()
+    }
+
     /// Types.
     pub fn type_text(&mut self, text: &str) -> Result<()> {
         self.stream.write_all(text.as_bytes()).context("serial port")
@@ -114,6 +119,13 @@ impl Serial {
     }
 }
 
+/// Without neighbours that are the same.
+fn single(text: &str) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    characters.dedup();
+    characters.into_iter().collect()
+}
+
 fn answer(text: &str) -> Option<(&str, &str)> {
     let (_, rest) = text.split_once("begin\n")?;
     let (answer, rest) = rest.rsplit_once("#end:")?;
@@ -123,7 +135,13 @@ fn answer(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::answer;
+    use super::{answer, single};
+
+    #[test]
+    fn a_character_said_twice_is_one() {
+        assert_eq!(single("boott complete in 33 s"), single("boot complete in 3 s"));
+        assert!(!single("boot complete").contains(&single("boots complete")));
+    }
 
     #[test]
     fn answers_are_found_between_the_marks() {

@@ -118,6 +118,7 @@ pub fn run(site: &Site, report: &mut Report) {
         };
         let mut guest = Guest::boot(site, "cloud-config", &boot)?;
         guest.wait_complete()?;
+        guest.retry(30, "true")?;
         Ok((guest, calls, logs))
     });
     let Some((mut guest, calls, logs)) = booted else { return };

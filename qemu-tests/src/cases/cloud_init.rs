@@ -178,7 +178,9 @@ fn restart(guest: &mut Guest, seed: &Seed) -> Result<()> {
 
 /// How often things of an instance and of a boot were done.
 fn done(guest: &mut Guest, instances: usize, boots: usize) -> Result<()> {
-    guest.retry(60, &format!("test $(wc -l < /var/lib/boots) = {boots}"))?;
+    let count = |word: &str, file: &str, times: usize| format!("test $(grep -cx {word} /var/lib/{file}) = {times}");
+    let all = [("appended", "order", instances), ("script", "order", instances), ("boot", "boots", boots)];
+    guest.retry(60, &all.map(|(word, file, times)| count(word, file, times)).join(" && "))?;
     let text = guest.ssh("cat /var/lib/order /var/lib/hooks")?;
     let count = |word: &str| text.lines().filter(|line| *line == word).count();
     ensure!(["command", "appended", "script"].map(count) == [instances; 3] && count("hook") == boots, "{text}");

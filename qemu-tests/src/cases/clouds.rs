@@ -15,7 +15,7 @@ const BOOTED: [&str; 4] = ["hetzner", "ec2", "gce", "azure"];
 /// Requests that fail at first.
 const TROUBLE: usize = 5;
 /// For what comes once the user data is here.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(360);
 
 /// Says in the status that the commands ran, and restarts the engine by an option of its own.
 const USER_DATA: &str = "## template: jinja
@@ -137,7 +137,8 @@ fn unanswered(guest: &mut Guest, cloud: &Cloud) -> Result<()> {
 fn status(guest: &mut Guest, expected: &str) -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let text = guest.hull("status")?;
+        // The daemon may be busy.
+        let text = guest.hull("status").unwrap_or_else(|error| format!("{error:#}"));
         if text.contains(expected) {
             return Ok(());
         }

@@ -96,9 +96,12 @@ pub fn pids(guest: &Guest) -> Result<String> {
     Ok(services.iter().map(|service| format!("{} {}\n", service["name"], service["pid"])).collect())
 }
 
+/// For a container's first answer under emulation.
+const FETCH_DEADLINE: Duration = Duration::from_secs(120);
+
 /// GET / from a forwarded port; tried again while the container starts.
 fn fetch(port: u16) -> Result<String> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + FETCH_DEADLINE;
     loop {
         let mut text = String::new();
         let result = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {

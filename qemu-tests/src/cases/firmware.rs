@@ -2,7 +2,7 @@
 //! data on the EFI system partition.
 
 use super::esp;
-use super::first_boot::{user_data, within_budget};
+use super::first_boot::{off_within_budget, user_data};
 use crate::guest::{Boot, Guest, Site};
 use crate::machine::Firmware;
 use crate::report::Report;
@@ -44,7 +44,7 @@ pub fn run(site: &Site, report: &mut Report) {
     let off = report.case("hull_poweroff_stops_in_order", || {
         // The connection ends with the machine, so the status of ssh says nothing.
         drop(guest.root("hull poweroff"));
-        within_budget(guest.wait_off(30)?)
+        off_within_budget(&mut guest)
     });
     if !off {
         return;

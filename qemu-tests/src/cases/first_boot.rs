@@ -5,12 +5,16 @@ use crate::guest::{Boot, Guest, Site, USER};
 use crate::report::Report;
 use crate::seed::Seed;
 use anyhow::{Result, ensure};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where the guest finds the registry.
 pub const REGISTRY: &str = "10.0.2.100:5000";
-/// Time allowed from the power button to power off, apart from what applications ask for; TCG included.
+/// Time allowed from the power button to power off, apart from what applications ask for.
 const STOP_BUDGET: Duration = Duration::from_secs(15);
+/// What emulation may make of it, with another VM beside this one.
+const EMULATED: u32 = 3;
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// User data that most scenarios start from.
 pub fn user_data(site: &Site) -> Result<String> {
@@ -67,14 +71,16 @@ pub fn run(site: &Site, report: &mut Report) {
     report.case("reboot_keeps_state_and_data", || reboot(&mut guest));
     report.case("acpi_power_button_stops_in_order", || {
         guest.monitor("system_powerdown")?;
-        within_budget(guest.wait_off(30)?)
+        off_within_budget(&mut guest)
     });
 }
 
-/// The stop budget holds as it stands on real hardware; emulation gets its usual factor.
-pub fn within_budget(time: Duration) -> Result<()> {
-    println!("       stopped in {:.1} s", time.as_secs_f64());
-    ensure!(time < STOP_BUDGET, "stopping took {:.1} s", time.as_secs_f64());
+/// The machine that was told to stop does it in time.
+pub fn off_within_budget(guest: &mut Guest) -> Result<()> {
+    let time = guest.wait_off(30)?.as_secs_f64();
+    println!("       stopped in {time:.1} s");
+    let budget = STOP_BUDGET * if guest.patience() > 1 { EMULATED } else { 1 };
+    ensure!(time < budget.as_secs_f64(), "stopping took {time:.1} s");
     Ok(())
 }
 
@@ -103,9 +109,16 @@ fn applied(guest: &mut Guest, report: &mut Report) {
 pub(super) fn answers(guest: &mut Guest, report: &mut Report, checks: &[(&str, &str, &str)]) {
     for (name, command, want) in checks {
         report.case(name, || {
-            let text = guest.retry(15, command)?;
-            ensure!(text.contains(want), "{command}: {text:?} does not contain {want:?}");
-            Ok(())
+            // The report of the last stage comes with its end.
+            let deadline = guest.deadline(15);
+            loop {
+                let text = guest.retry(15, command)?;
+                if text.contains(want) {
+                    return Ok(());
+                }
+                ensure!(Instant::now() < deadline, "{command}: {text:?} does not contain {want:?}");
+                std::thread::sleep(PAUSE);
+            }
         });
     }
 }

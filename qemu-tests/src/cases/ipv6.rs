@@ -21,7 +21,7 @@ const SERVER: &str = "2001:db8:66::1";
 const ADDRESS: &str = "2001:db8:66:0:5054:ff:fe00:1";
 const IMAGE: &str = "registry.example:5000/box:1";
 /// For a container's first answer.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What is asked of the machine, and what its answer has in it.
 const CHECKS: [(&str, &str, &str); 6] = [
@@ -98,10 +98,12 @@ fn nothing_wrong(guest: &Guest) -> Result<()> {
     let text = guest.ssh("sudo hull status --json")?;
     let status: Value = serde_json::from_str(&text)?;
     let messages = status["messages"].as_array().context("no messages in the status")?;
+    // A busy host is seen from within.
+    let is_calm = messages.iter().all(|message| message["source"] == "pressure");
     let services = status["services"].as_array().context("no services in the status")?;
     let restarts =
         services.iter().filter(|service| service["restarts"] != 0 || !service["last_error"].is_null()).count();
-    ensure!(status["boot"] == "complete" && messages.is_empty() && restarts == 0, "{text}");
+    ensure!(status["boot"] == "complete" && is_calm && restarts == 0, "{text}");
     Ok(())
 }
 

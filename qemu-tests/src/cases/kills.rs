@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 
 /// Back-off and start of a service under emulation.
-const RETURN_DEADLINE: Duration = Duration::from_secs(60);
+const RETURN_DEADLINE: Duration = Duration::from_secs(180);
 /// Services that are killed; cloud-config has ended, docker has a case of its own.
 const KILLED: [&str; 6] = ["udev", "network", "time", "syslog", "acpi", "console"];
 

@@ -44,7 +44,7 @@ pub fn run(site: &Site, report: &mut Report) {
 fn full_state_disk(guest: &mut Guest) -> Result<()> {
     // What any user may take in one go, and then root's reserve.
     guest.host("fallocate -l $(df -k /state | awk 'END {print $4}')K /state/data/srv/filler")?;
-    guest.host("cat /dev/zero > /state/data/srv/reserve 2>/dev/null; sync")?;
+    guest.host_within("cat /dev/zero > /state/data/srv/reserve 2>/dev/null; sync", 60)?;
     guest.cut_power();
     guest.start()?;
     // dockerd does not start without a block to write to; the login does not need one.

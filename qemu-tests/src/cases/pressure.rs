@@ -36,7 +36,7 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
     let Some(before) = started else { return };
     report.case("pressure_leaves_login_and_status_answering", || {
         // The middle one of three: other machines under test may have the host's processors for a while.
-        let mut times = [login(guest)?, login(guest)?, login(guest)?];
+        let mut times = [(); 3].map(|()| login(guest).unwrap_or(Duration::MAX));
         println!("       under pressure: {:.1?} s", times.map(|time| time.as_secs_f64()));
         times.sort_unstable();
         let (took, budget) = (times[1], BUDGET * guest.patience());
@@ -48,6 +48,7 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
         let hurt: Vec<&str> =
             text.lines().filter(|line| !line.starts_with("docker/") && !line.ends_with(" 0")).collect();
         ensure!(text.contains("console/") && hurt.is_empty(), "{text}");
+        guest.retry(30, "true")?;
         let after = pids(guest)?;
         ensure!(before == after, "before:\n{before}\nafter:\n{after}");
         Ok(())

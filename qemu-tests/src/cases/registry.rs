@@ -16,7 +16,7 @@ pub struct Registry {
     process: Child,
 }
 
-const START_DEADLINE: Duration = Duration::from_secs(15);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Registry {
     /// Starts a registry on the loopback interface that stores below `work`.

@@ -24,7 +24,7 @@ pub fn run(site: &Site, report: &mut Report) {
         // Whatever the byte belongs to may not start; the login does.
         guest.wait_console("hull login:", 60)?;
         // Reads every file, so that whatever the byte belongs to is met.
-        guest.host("find /usr /services -xdev -type f -exec cat {} + > /dev/null 2>&1 || true")?;
+        guest.host_within("find /usr /services -xdev -type f -exec cat {} + > /dev/null 2>&1 || true", 60)?;
         guest.wait_console("is corrupted", 5)?;
         let status = guest.hull("status")?;
         ensure!(status.to_lowercase().contains("corrupt"), "hull status: {status}");

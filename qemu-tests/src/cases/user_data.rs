@@ -3,7 +3,7 @@
 use crate::guest::{Boot, Guest, Site};
 use crate::report::Report;
 use crate::seed::Seed;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 /// One piece of bad input: name, bytes, what the message must contain.
 type Bad = (&'static str, fn() -> Vec<u8>, &'static [&'static str]);
@@ -59,13 +59,21 @@ pub fn run(site: &Site, report: &mut Report) {
     }
 }
 
+/// Lines typed at a login that is slow to come.
+const LOGIN_TRIES: u32 = 6;
+
 /// Waits for the boot's end and uses the root shell that `hull.autologin=ttyS0` opens.
 pub fn login(guest: &mut Guest) -> Result<()> {
     guest.wait_console("boot complete", 60)?;
-    let answer = guest.type_console("id -u", 20)?;
-    // Messages of the system come in between.
-    ensure!(answer.lines().any(|line| line.trim() == "0"), "{answer}");
-    Ok(())
+    // Messages of the system come in between, and what is typed before the shell is there is lost.
+    let mut answer = String::new();
+    for _ in 0..LOGIN_TRIES {
+        answer = guest.type_console("id -u", 5).unwrap_or_else(|error| format!("{error:#}"));
+        if answer.lines().any(|line| line.trim() == "0") {
+            return Ok(());
+        }
+    }
+    bail!("{answer}")
 }
 
 /// The console and `hull status` both name the cause.

@@ -34,7 +34,7 @@ const NUMBER: u16 = 0xfff;
 const BUFFER: usize = 1 << 16;
 /// How soon a thread sees that it is over.
 const POLL: Duration = Duration::from_millis(200);
-const START_DEADLINE: Duration = Duration::from_secs(10);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Vlan {
     /// Joins frames of VLAN `number` on the tap `trunk` to untagged ones on the tap `access`; sockets are made in `folder`.

@@ -15,7 +15,7 @@ pub struct WebServer {
     process: Child,
 }
 
-const START_DEADLINE: Duration = Duration::from_secs(15);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 impl WebServer {
     /// Serves the files below `folder`.

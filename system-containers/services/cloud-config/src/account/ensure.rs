@@ -43,13 +43,14 @@ pub fn users(root: &Path, users: &[User], new_instance: bool, messages: &mut Mes
             Err(error) => messages.error(Place::default(), "users", format!("user {}: {error:#}", user.name)),
         }
     }
-    if accounts != before {
-        write(root, &accounts)?;
-    }
+    // A user that exists is left alone at later boots, so what belongs to it is there before.
     for (user, account) in touched {
         if let Err(error) = home_and_keys(root, user, &account) {
             messages.error(Place::default(), "users", format!("user {}: {error:#}", user.name));
         }
+    }
+    if accounts != before {
+        write(root, &accounts)?;
     }
     let rules = sudo::file(users.iter().map(|user| (user.name.as_str(), user.sudo.as_slice())));
     let path = root.join(SUDO_FILE);
@@ -280,6 +281,15 @@ mod tests {
             assert_eq!(make(&root, &mut messages), whole, "{written} files");
             assert_eq!(std::fs::metadata(root.path().join("etc/shadow")).unwrap().gid(), 42);
         }
+        // A user of a document that was changed, with keys and all.
+        let changed = root();
+        let later = [User { keys: vec!["ssh-ed25519 AAAA x".to_owned()], ..User::default_user() }];
+        let in_the_way = changed.path().join(format!("etc/.passwd.{}", std::process::id()));
+        std::fs::create_dir(&in_the_way).unwrap();
+        assert!(users(changed.path(), &later, false, &mut messages).is_err());
+        std::fs::remove_dir(&in_the_way).unwrap();
+        users(changed.path(), &later, false, &mut messages).unwrap();
+        assert!(read(&changed, "home/hull/.ssh/authorized_keys").contains("AAAA"));
         // A state that an earlier version left.
         let root = root();
         let mut texts = whole.clone();

@@ -39,6 +39,8 @@ fn one(paths: &Paths, docker: &str, project: &Project, id: &str, patience: Patie
             load.args(["load", "--quiet", "--input"]).arg(paths.below_root(archive));
             program::run(&mut load, Some(ATTEMPT)).with_context(|| format!("load {archive}"))?;
         }
+        // dockerd keeps a record of an image before its files are durable.
+        rustix::fs::sync();
         stamp.set(id)?;
     }
     let file = paths.cloud_state.join(format!("containers-{}.yaml", project.name));

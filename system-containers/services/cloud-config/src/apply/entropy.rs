@@ -12,7 +12,12 @@ pub fn write(root: &Path, seed: &Seed, messages: &mut Messages) {
     let path = root.join(seed.file.trim_start_matches('/'));
     let directory = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     let opened = directory.and_then(|()| OpenOptions::new().append(true).create(true).mode(0o600).open(&path));
-    if let Err(error) = opened.and_then(|mut file| file.write_all(&seed.data)) {
+    let written = opened.and_then(|mut file| {
+        file.write_all(&seed.data)?;
+        // A device has nothing to make durable.
+        if file.metadata()?.is_file() { file.sync_all() } else { Ok(()) }
+    });
+    if let Err(error) = written {
         messages.error(seed.place, "random_seed", format!("{}: {error}", seed.file));
     }
 }

@@ -64,13 +64,15 @@ pub fn write(root: &Path, key: &HostKey) -> anyhow::Result<()> {
     store::write(&new, key.private.as_bytes(), 0o600)?;
     let public = public(&new);
     let result = public.and_then(|public| {
-        // The public half first: sshd takes no private one without.
+        if key.kind == "rsa" {
+            store::write(&root.join(RSA_FILE), RSA.as_bytes(), 0o644)?;
+        }
+        // The key itself last: while it is missing, all of it is made again. sshd takes no private half without a public one.
         store::write(&path.with_extension("pub"), public.as_bytes(), 0o644)?;
         store::write(&path, key.private.as_bytes(), 0o600)
     });
     remove(&new)?;
-    result?;
-    if key.kind == "rsa" { store::write(&root.join(RSA_FILE), RSA.as_bytes(), 0o644) } else { Ok(()) }
+    result
 }
 
 fn public(private: &Path) -> anyhow::Result<String> {

@@ -102,24 +102,34 @@ fn carry_out(paths: &Paths, has_data: bool, engine_limit: Duration, messages: &m
         stamps.set(due, id, messages);
         due = Due { instance: false, once: false };
     }
-    if due.instance {
+    let deferred = Stamp::new(&paths.cloud_state, "deferred");
+    if due.instance && !deferred.is_set(id) {
         write_files(paths, &data.config, true, messages);
+        // Some are appended to: commands may take long, and be cut off.
+        set(&deferred, id, messages);
     }
     run_all(paths, &data, due, id, engine_limit, messages);
     if let Some(projects) = &data.config.containers {
         engine::wait(&paths.engine_socket, engine_limit);
         containers::run(paths, DOCKER, projects, id, containers::PATIENCE, messages);
     }
+    if due.instance || due.once {
+        // What commands have written is theirs to make durable, and few do; the stamps say that it is there.
+        rustix::fs::sync();
+    }
     stamps.set(due, id, messages);
-    tell(paths, &data.config, due, id, messages);
+    tell(paths, &data.config, id, messages);
     let (message, power) = (data.config.final_message, data.config.power.filter(|_| due.instance));
     (messages.errors() == before, Some(End { message, power, instance_id: instance.id }))
 }
 
 /// Tells whoever wants to know, and closes what nobody here needs any more.
-fn tell(paths: &Paths, config: &CloudConfig, due: Due, id: &str, messages: &mut Messages) {
-    if let Some(call) = config.phone.as_ref().filter(|_| due.instance) {
+fn tell(paths: &Paths, config: &CloudConfig, id: &str, messages: &mut Messages) {
+    // Whoever waits for the call waits for ever, and a call may take minutes.
+    let called = Stamp::new(&paths.cloud_state, "phone");
+    if let Some(call) = config.phone.as_ref().filter(|_| !called.is_set(id)) {
         phone::home(&paths.root, call, id, phone::PAUSE, messages);
+        set(&called, id, messages);
     }
     if config.disable_metadata == Some(true) {
         metadata::close(IP, messages);
@@ -235,6 +245,38 @@ mod tests {
         );
         run_within(&paths, Duration::ZERO).unwrap();
         assert_eq!(std::fs::read_to_string(&counter).unwrap(), "x\n");
+    }
+
+    #[test]
+    fn what_a_power_cut_leaves_undone_is_done_and_the_rest_is_not_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::below(directory.path());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let text = format!(
+            "#cloud-config\nwrite_files: [{{path: /log, content: x, append: true, defer: true, owner: '{}'}}]\nruncmd: ['true']\nphone_home: {{url: '{url}', tries: 1}}\n",
+            rustix::process::getuid().as_raw()
+        );
+        prepare(&paths, &text);
+        let calls = std::thread::spawn(move || {
+            // Two are heard, the second after a cut; a third would be refused and reported.
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+                std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            }
+        });
+        run_within(&paths, Duration::ZERO).unwrap();
+        // Within the commands, and within the call.
+        for stamp in ["scripts", "phone"] {
+            std::fs::remove_file(paths.cloud_state.join(format!("{stamp}.stamp"))).unwrap();
+            run_within(&paths, Duration::ZERO).unwrap();
+        }
+        calls.join().unwrap();
+        assert_eq!(std::fs::read_to_string(paths.root.join("log")).unwrap(), "x");
+        let report = Report::load(&paths.report);
+        assert!(report.messages.iter().all(|message| !message.text.contains("phone_home")), "{report:?}");
+        assert_eq!(std::fs::read_to_string(paths.cloud_state.join("scripts.attempts")).unwrap(), "2\ni-1");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{APPEARS, Outcome, open};
 use crate::apply::program;
 use crate::userdata::disks::{FileSystem, Target};
 use anyhow::{Context, ensure};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub(super) fn file_system(wanted: &FileSystem, device: &Path) -> anyhow::Result<
     // Only to see that it may be written and that nobody uses it.
     drop(open(&path)?);
     program::run(&mut command(wanted, &path)?, Some(LIMIT))?;
+    // Not every tool does it, and the entry counts as done from here on.
+    File::open(&path)?.sync_all()?;
     Ok(Outcome::Done)
 }
 

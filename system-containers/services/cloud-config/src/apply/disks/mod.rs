@@ -17,7 +17,7 @@ pub use pending::Pending;
 
 use super::program;
 use crate::report::{Messages, Place};
-use crate::userdata::disks::{Aliases, Disk, FileSystem, Layout};
+use crate::userdata::disks::{Aliases, Disk, FileSystem, Layout, Table};
 use anyhow::{Context, ensure};
 use content::Content;
 use std::fs::{File, OpenOptions};
@@ -170,6 +170,10 @@ fn partition(program: &Path, disk: &Disk, path: &Path) -> anyhow::Result<Outcome
         // Only disks know their sectors.
         let sector = rustix::fs::ioctl_blksszget(&file).map_or(512, u64::from);
         table::write(&mut file, (sector, bytes), (*kind, shares), random)?;
+        if *kind == Table::Gpt {
+            file.sync_all().context("write")?;
+            table::protect(&mut file, sector)?;
+        }
     }
     file.sync_all().context("write")?;
     drop(file);

@@ -29,7 +29,14 @@ pub(super) fn wipe(disk: &mut (impl Write + Seek), bytes: u64) -> std::io::Resul
     Ok(())
 }
 
-/// Writes a table for a disk of `bytes` with sectors of `sector` bytes; `random` makes its identities.
+/// Writes the record that keeps tools which know no GUID partition table off the disk. It looks like a table by itself, so it
+/// comes when the table is durable.
+pub(super) fn protect(disk: &mut (impl Write + Seek), sector: u64) -> anyhow::Result<()> {
+    GPT::write_protective_mbr_into(disk, sector).context("write the table")
+}
+
+/// Writes a table for a disk of `bytes` with sectors of `sector` bytes; `random` makes its identities. A GUID partition table
+/// lacks [`protect`].
 pub(super) fn write(
     disk: &mut (impl Read + Write + Seek),
     (sector, bytes): (u64, u64),
@@ -50,7 +57,6 @@ pub(super) fn write(
                     partition_name: "".into(),
                 };
             }
-            GPT::write_protective_mbr_into(disk, sector).context("write the table")?;
             gpt.write_into(disk).context("write the table")?;
         }
         Table::Mbr => {
@@ -120,6 +126,12 @@ mod tests {
         let mut file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
         file.set_len(mib << 20).unwrap();
         write(&mut file, (512, mib << 20), (kind, shares), super::super::random).unwrap();
+        if kind == Table::Gpt {
+            // Without it nothing takes the disk for one that has a table.
+            let kind = super::super::content::of(&path).unwrap();
+            assert!(kind.is_none_or(|content| content.table.is_none()), "{path:?}");
+            protect(&mut file, 512).unwrap();
+        }
         let output = Command::new("/usr/sbin/sfdisk").arg("--dump").arg(&path).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
