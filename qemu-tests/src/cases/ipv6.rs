@@ -19,6 +19,7 @@ const NAMESPACE: &str = "hull-ipv6";
 const SERVER: &str = "2001:db8:66::1";
 /// What the machine makes of the advertised network and its card's hardware address.
 const ADDRESS: &str = "2001:db8:66:0:5054:ff:fe00:1";
+const NAME: &str = "registry.example";
 const IMAGE: &str = "registry.example:5000/box:1";
 /// For a container's first answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
@@ -35,10 +36,12 @@ const CHECKS: [(&str, &str, &str); 6] = [
 
 /// Runs the scenario.
 pub fn run(site: &Site, report: &mut Report) {
-    let Some((_lan, _registry)) = report.value("a_segment_without_ipv4_is_made", || segment(site)) else { return };
+    let Some((_lan, _registry, authority)) = report.value("a_segment_without_ipv4_is_made", || segment(site)) else {
+        return;
+    };
     let booted = report.value("boots_without_ipv4_to_boot_complete", || {
         let boot = Boot {
-            seed: Some(Seed::vfat(user_data(site)?, "ipv6")),
+            seed: Some(Seed::vfat(user_data(site, &authority)?, "ipv6")),
             network: Network::None,
             taps: Some((NAMESPACE.into(), vec![TAP.to_owned()])),
             address: Some(ADDRESS.into()),
@@ -56,7 +59,7 @@ pub fn run(site: &Site, report: &mut Report) {
         report.case(name, || soon(&guest, line, want));
     }
     report.case("status_finds_nothing_wrong", || nothing_wrong(&guest));
-    let pulled = report.case("docker_pushes_and_pulls_over_ipv6", || {
+    let pulled = report.case("docker_believes_the_users_authority_and_pushes_and_pulls_over_ipv6", || {
         guest.ssh(&format!("tar -c -C / bin/busybox | docker import - {IMAGE}"))?;
         guest.ssh(&format!("docker push -q {IMAGE} && docker rmi {IMAGE} && docker pull -q {IMAGE}")).map(drop)
     });
@@ -70,16 +73,17 @@ pub fn run(site: &Site, report: &mut Report) {
     }
 }
 
-fn user_data(site: &Site) -> Result<String> {
+fn user_data(site: &Site, authority: &str) -> Result<String> {
     let settings = json!({
         "users": [{"name": USER, "groups": ["docker"], "sudo": "ALL=(ALL) NOPASSWD:ALL", "ssh_authorized_keys": [site.public_key()?]}],
-        "hull": {"engine": {"insecure-registries": ["registry.example:5000"]}},
+        "ca_certs": {"trusted": [authority]},
     });
     // JSON is YAML.
     Ok(format!("#cloud-config\n{settings}\n"))
 }
 
-fn segment(site: &Site) -> Result<(Lan, Registry)> {
+/// The last is the certificate of the authority that the registry's is from.
+fn segment(site: &Site) -> Result<(Lan, Registry, String)> {
     let mut lan = Lan::new(NAMESPACE)?;
     lan.tap(TAP)?;
     lan.address(TAP, &format!("{SERVER}/64"))?;
@@ -90,8 +94,8 @@ fn segment(site: &Site) -> Result<(Lan, Registry)> {
     ];
     lan.serve(TAP, &options, &site.work.join("dnsmasq-ipv6.log"))?;
     let address = SocketAddr::new(SERVER.parse()?, 5000);
-    let registry = Registry::start_at(&site.work.join("ipv6-registry"), Some(NAMESPACE), address)?;
-    Ok((lan, registry))
+    let (registry, authority) = Registry::start_trusted(&site.work.join("ipv6-registry"), NAMESPACE, address, NAME)?;
+    Ok((lan, registry, authority))
 }
 
 fn nothing_wrong(guest: &Guest) -> Result<()> {

@@ -3,8 +3,9 @@
 use crate::guest::free_port;
 use crate::namespace::{self, within};
 use anyhow::{Context, Result, ensure};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,18 +22,36 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 impl Registry {
     /// Starts a registry on the loopback interface that stores below `work`.
     pub fn start(work: &Path) -> Result<Self> {
-        Self::start_at(work, None, SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)))
+        Self::start_at(work, None, SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)), "")
     }
 
-    /// Starts one at an address of a network namespace, or of this machine.
-    pub fn start_at(work: &Path, namespace: Option<&str>, address: SocketAddr) -> Result<Self> {
-        let directory = work.join("registry");
-        std::fs::create_dir_all(&directory)?;
+    /// Starts one for `https:` as `name` at an address of a network namespace; returns its authority's certificate, in PEM.
+    pub fn start_trusted(work: &Path, namespace: &str, address: SocketAddr, name: &str) -> Result<(Self, String)> {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let authority = parameters.self_signed(&key)?.pem();
+        let issuer = Issuer::new(parameters, key);
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new([name.to_owned()])?.signed_by(&key, &issuer)?.pem();
+        let directory = directory(work)?;
+        let write = |file: &str, text: String| -> Result<String> {
+            let path = directory.join(file);
+            std::fs::write(&path, text)?;
+            Ok(path.display().to_string())
+        };
+        let (certificate, key) = (write("certificate.pem", certificate)?, write("key.pem", key.serialize_pem())?);
+        let tls = format!(", tls: {{certificate: '{certificate}', key: '{key}'}}");
+        Ok((Self::start_at(work, Some(namespace), address, &tls)?, authority))
+    }
+
+    fn start_at(work: &Path, namespace: Option<&str>, address: SocketAddr, tls: &str) -> Result<Self> {
+        let directory = directory(work)?;
         let configuration = directory.join("config.yml");
         std::fs::write(
             &configuration,
             format!(
-                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: '{}'}}\nhttp: {{addr: '{address}'}}\n",
+                "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: '{}'}}\nhttp: {{addr: '{address}'{tls}}}\n",
                 directory.join("data").display()
             ),
         )?;
@@ -54,6 +73,13 @@ impl Registry {
         }
         Ok(registry)
     }
+}
+
+/// What a registry has below `work`.
+fn directory(work: &Path) -> Result<PathBuf> {
+    let directory = work.join("registry");
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory)
 }
 
 impl Drop for Registry {
