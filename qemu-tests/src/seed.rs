@@ -1,7 +1,9 @@
 //! Volumes with user data. NoCloud: a vfat or ISO 9660 file system labelled `cidata` with `user-data` and `meta-data`;
-//! OpenStack: ISO 9660 labelled `config-2` with the same below `openstack/latest`.
+//! OpenStack: ISO 9660 labelled `config-2` with the same below `openstack/latest`; Azure: UDF with `ovf-env.xml`.
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +16,8 @@ pub enum Format {
     Iso9660,
     /// As a CD-ROM with OpenStack's names for the files.
     ConfigDrive,
+    /// As a CD-ROM with the file that Azure writes.
+    Azure,
 }
 
 /// Content of a volume.
@@ -50,6 +54,18 @@ impl Seed {
         Self { format: Format::ConfigDrive, meta_data: meta_data.into(), ..Self::vfat(user_data, "") }
     }
 
+    /// Azure's provisioning medium, with custom data.
+    pub fn azure(custom_data: &str) -> Self {
+        let custom_data = BASE64_STANDARD.encode(custom_data);
+        let document = format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><Environment xmlns=\"http://schemas.dmtf.org/ovf/environment/1\" \
+             xmlns:wa=\"http://schemas.microsoft.com/windowsazure\"><wa:ProvisioningSection><wa:Version>1.0</wa:Version>\
+             <LinuxProvisioningConfigurationSet><HostName>azure</HostName><UserName>azureuser</UserName>\
+             <CustomData>{custom_data}</CustomData></LinuxProvisioningConfigurationSet></wa:ProvisioningSection></Environment>"
+        );
+        Self { format: Format::Azure, meta_data: document, ..Self::vfat("", "") }
+    }
+
     /// Writes the volume to `directory` and returns its path.
     pub fn write(&self, directory: &Path) -> Result<PathBuf> {
         let files = directory.join("seed");
@@ -61,6 +77,8 @@ impl Seed {
             Format::ConfigDrive => {
                 (files.join("openstack/latest"), ["user_data", "meta_data.json", "network_data.json"])
             }
+            // Nobody looks at the first.
+            Format::Azure => (files.clone(), ["none", "ovf-env.xml", "network-config"]),
         };
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join(user), &self.user_data)?;
@@ -72,6 +90,11 @@ impl Seed {
             Format::Vfat => self.write_vfat(&files, directory.join("seed.img")),
             Format::Iso9660 => write_iso("cidata", &files, directory.join("seed.iso")),
             Format::ConfigDrive => write_iso("config-2", &files, directory.join("seed.iso")),
+            Format::Azure => {
+                let volume = directory.join("seed.iso");
+                run(Command::new("genisoimage").args(["-quiet", "-udf", "-o"]).arg(&volume).arg(&files))?;
+                Ok(volume)
+            }
         }
     }
 

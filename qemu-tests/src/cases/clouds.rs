@@ -6,6 +6,7 @@ use crate::machine::Network;
 use crate::metadata::Service;
 use crate::metadata::clouds::Cloud;
 use crate::report::Report;
+use crate::seed::Seed;
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,14 @@ const CONSOLE_ETC: &str = "/state/etc/console/upper";
 pub fn run(site: &Site, report: &mut Report) {
     let started = report.value("a_network_of_clouds_starts", || {
         let lan = Lan::usual(NAMESPACE, &site.work.join("clouds-dnsmasq.log"))?;
-        let clouds = Cloud::all(USER_DATA, &site.public_key()?);
-        let clouds: Vec<Cloud> = clouds.into_iter().filter(|cloud| BOOTED.contains(&cloud.name)).collect();
+        let key = site.public_key()?;
+        // Azure's user data comes by the medium, as with `az vm create --custom-data`.
+        let without = |cloud: Cloud| Cloud::all("", &key).into_iter().find(|other| other.name == cloud.name);
+        let clouds: Vec<Cloud> = Cloud::all(USER_DATA, &key)
+            .into_iter()
+            .filter(|cloud| BOOTED.contains(&cloud.name))
+            .filter_map(|cloud| if cloud.name == "azure" { without(cloud) } else { Some(cloud) })
+            .collect();
         let mut addresses: Vec<&str> = clouds.iter().flat_map(|cloud| cloud.addresses).copied().collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -78,7 +85,10 @@ pub fn run(site: &Site, report: &mut Report) {
 fn in_cloud(guest: &mut Guest, cloud: &Cloud, trouble: usize) -> Result<()> {
     let service = Service::start(cloud, Some(NAMESPACE), trouble)?;
     guest.set_smbios(cloud.smbios.iter().map(|option| (*option).to_owned()).collect());
+    let medium = (cloud.name == "azure").then(|| Seed::azure(USER_DATA));
+    guest.set_seed(medium.as_ref())?;
     guest.start()?;
+    guest.set_seed(None)?;
     guest.wait_complete()?;
     let expected = format!("{}, instance {}, commands done", cloud.name, cloud.instance);
     status(guest, &expected).with_context(|| format!("requests: {:?}", service.seen()))?;
