@@ -1,23 +1,17 @@
-//! A live system installed: which disks there are, the install service's job, user data for the first boot.
+//! A live system installed: which disks there are, the install service's job, the kernel told of the new partitions.
 
 use crate::blocking::blocking;
 use crate::job;
 use crate::lifecycle::System;
 use crate::mounts::{Ground, MountError, device, partitions};
-use crate::update::esp::Esp;
 use hull_update::install::job::{LEAST_BYTES, Request, SERVICE};
 use rustix::fs::{Mode, OFlags, open};
 use serde::Serialize;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Number of the ESP in the image's partition table.
-const ESP: &str = "2";
-/// What cloud-config reads there.
-const USER_DATA: &str = "user-data";
 /// udev looks at a disk that was written, and the kernel reads no table of a disk somebody looks at.
 const RESCANS: u32 = 50;
 const RESCAN_PAUSE: Duration = Duration::from_millis(200);
@@ -57,7 +51,7 @@ pub async fn disks(system: &System) -> Result<Vec<Disk>, MountError> {
     looked.await.map_err(|error| MountError::Failed(error.to_string()))
 }
 
-/// Writes the running system to `disk`, and `user_data` where its first boot looks for it; `tell` gets what is being done.
+/// Writes the running system to `disk`, with `user_data` where its first boot looks for it; `tell` gets what is being done.
 ///
 /// # Errors
 /// Why it is not installed.
@@ -78,16 +72,20 @@ pub async fn run(
     let root_hash = report.root_hash.parse();
     let root_hash = root_hash.map_err(|_| MountError::Failed("the running root is not verified".into()))?;
     let (root, data_blocks) = (PathBuf::from(&report.root_device), report.data_blocks);
-    let request = Request { disk: found.path, root, root_hash, data_blocks };
+    // The label or identifier by which it was named is overwritten.
+    let path = found.path.to_string_lossy().into_owned();
+    let request = Request { disk: found.path, root, root_hash, data_blocks, user_data };
     let _turn = system.updating.lock().await;
     let done: Result<(), String> = job::done(system, SERVICE, &system.paths.installer(), &request, tell).await;
     done.map_err(MountError::Failed)?;
-    let (disk, place) = (disk.to_owned(), system.paths.installed_esp());
-    let laid = blocking("install esp", move || {
-        let esp = esp(&disk, &folder, &ground)?;
-        user_data.map_or(Ok(()), |text| lay(&esp, &place, &text))
-    });
-    laid.await.map_err(|error| MountError::Failed(error.to_string()))?
+    let node = path.clone();
+    let seen = blocking("rescan", move || rescan(&node, &ground)).await;
+    let seen = seen.map_err(|error| MountError::Failed(error.to_string())).and_then(|seen| seen);
+    if let Err(error) = seen {
+        // The disk is whole all the same.
+        tell(format!("until hull rescan {path} or the next boot its old partitions are shown: {error}"));
+    }
+    Ok(())
 }
 
 fn is_live(system: &System) -> Result<(), MountError> {
@@ -133,43 +131,15 @@ fn list(block: &Path) -> Vec<Disk> {
     disks
 }
 
-/// Node of the new ESP, once the kernel knows it.
-fn esp(disk: &str, folder: &Path, ground: &Ground) -> Result<PathBuf, MountError> {
-    let mut last = None;
-    for _ in 0..RESCANS {
-        // Before the kernel has read the table, partition 2 is one of those that were there before.
+/// Has the kernel read the new partition table: udev, which would notice, may not have it done.
+fn rescan(disk: &str, ground: &Ground) -> Result<(), MountError> {
+    for _ in 1..RESCANS {
         match partitions::rescan(disk, ground) {
-            Ok(()) => {}
-            Err(MountError::Conflict(text)) => {
-                last = Some(text);
-                std::thread::sleep(RESCAN_PAUSE);
-                continue;
-            }
-            Err(error) => return Err(error),
+            Err(MountError::Conflict(_)) => std::thread::sleep(RESCAN_PAUSE),
+            read => return read,
         }
-        let children = fs::read_dir(folder).into_iter().flatten().flatten();
-        let is_esp = |path: &PathBuf| fs::read_to_string(path.join("partition")).is_ok_and(|text| text.trim() == ESP);
-        let found = children.map(|entry| entry.path()).find(is_esp);
-        let node = found.as_deref().and_then(Path::file_name).map(|name| Path::new("/dev").join(name));
-        if let Some(node) = node.filter(|node| node.exists()) {
-            return Ok(node);
-        }
-        std::thread::sleep(RESCAN_PAUSE);
     }
-    let why = last.unwrap_or_else(|| "the kernel does not see its new partitions".into());
-    Err(MountError::Conflict(format!("{disk} is written, but {why}; the user data is not on it")))
-}
-
-/// Writes user data to the ESP, which is unmounted when this returns.
-fn lay(esp: &Path, place: &Path, text: &str) -> Result<(), MountError> {
-    let failed = |error: String| MountError::Failed(format!("the disk is written, but not its user data: {error}"));
-    let mounted = Esp::mount(esp, place).map_err(|error| failed(error.to_string()))?;
-    let written = fs::File::create(place.join(USER_DATA)).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    drop(mounted);
-    written.map_err(|error| failed(error.to_string()))
+    partitions::rescan(disk, ground)
 }
 
 #[cfg(test)]

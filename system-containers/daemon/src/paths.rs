@@ -70,11 +70,6 @@ impl Paths {
         self.run().join("install")
     }
 
-    /// Where the ESP of a disk that was just installed is mounted.
-    pub fn installed_esp(&self) -> PathBuf {
-        self.run().join("installed-esp")
-    }
-
     /// What is remembered about updates.
     pub fn update_record(&self) -> PathBuf {
         self.below_root(hull_update::record::PATH)

@@ -1,5 +1,6 @@
 //! The disk that is written, and a part of it that is to become a slot.
 
+use super::table::SECTOR;
 use crate::delta::Storage;
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{FileType, fstat, ioctl_blksszget};
@@ -8,15 +9,13 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What the image's partition table counts in.
-pub(super) const SECTOR: u64 = 512;
 /// Bytes written or compared at once.
 const PIECE: usize = 1 << 20;
 
 /// A whole disk.
 #[derive(Debug)]
-pub(crate) struct Disk {
-    file: File,
+pub(crate) struct Disk<S = File> {
+    storage: S,
     /// Bytes.
     pub(crate) size: u64,
 }
@@ -37,8 +36,14 @@ impl Disk {
             sector == SECTOR,
             "its sectors have {sector} bytes, the image is for {SECTOR}; many NVMe disks can be set with nvme format --lbaf"
         );
-        let size = Storage::size(&file).context("cannot find its size")?;
-        Ok(Self { file, size })
+        Self::new(file)
+    }
+}
+
+impl<S: Storage> Disk<S> {
+    pub(super) fn new(storage: S) -> Result<Self> {
+        let size = storage.size().context("cannot find its size")?;
+        Ok(Self { storage, size })
     }
 
     /// Writes zeros, as far as the disk reaches.
@@ -48,7 +53,7 @@ impl Disk {
         let mut at = start;
         while at < end {
             let piece = &zeros[..usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE))];
-            self.file.write_at(piece, at).with_context(|| format!("cannot write byte {at}"))?;
+            self.storage.write_at(piece, at).with_context(|| format!("cannot write byte {at}"))?;
             at += piece.len() as u64;
         }
         Ok(())
@@ -56,13 +61,13 @@ impl Disk {
 
     /// Writes `bytes`; when this returns they were read back from the disk.
     pub(crate) fn write(&self, bytes: &[u8], start: u64) -> Result<()> {
-        self.file.write_at(bytes, start).with_context(|| format!("cannot write byte {start}"))?;
+        self.storage.write_at(bytes, start).with_context(|| format!("cannot write byte {start}"))?;
         self.sync()?;
-        self.file.forget().context("cannot read back")?;
+        self.storage.forget().context("cannot read back")?;
         let mut buffer = vec![0; PIECE];
         for (piece, at) in bytes.chunks(PIECE).zip((start..).step_by(PIECE)) {
             let found = &mut buffer[..piece.len()];
-            self.file.read_at(found, at).with_context(|| format!("cannot read back byte {at}"))?;
+            self.storage.read_at(found, at).with_context(|| format!("cannot read back byte {at}"))?;
             ensure!(
                 found == piece,
                 "what was written at byte {at} reads back differently: the disk is faulty, replace it"
@@ -73,12 +78,18 @@ impl Disk {
 
     /// Waits until everything is on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync().context("cannot write everything")
+        self.storage.sync().context("cannot write everything")
+    }
+
+    /// The disk by itself.
+    #[cfg(test)]
+    pub(super) fn into_storage(self) -> S {
+        self.storage
     }
 
     /// `length` bytes from `start` on.
-    pub(crate) fn part(&self, start: u64, length: u64) -> Part<'_> {
-        Part { file: &self.file, start, length }
+    pub(crate) fn part(&self, start: u64, length: u64) -> Part<'_, S> {
+        Part { storage: &self.storage, start, length }
     }
 }
 
@@ -93,13 +104,13 @@ fn sector_bytes(file: &File) -> Result<u64> {
 
 /// A part of a disk.
 #[derive(Debug)]
-pub(crate) struct Part<'a> {
-    file: &'a File,
+pub(crate) struct Part<'a, S> {
+    storage: &'a S,
     start: u64,
     length: u64,
 }
 
-impl Part<'_> {
+impl<S> Part<'_, S> {
     /// Where on the disk, if it is in the part.
     fn place(&self, offset: u64, length: usize) -> io::Result<u64> {
         let end = offset.checked_add(length as u64).filter(|end| *end <= self.length);
@@ -107,24 +118,24 @@ impl Part<'_> {
     }
 }
 
-impl Storage for Part<'_> {
+impl<S: Storage> Storage for Part<'_, S> {
     fn size(&self) -> io::Result<u64> {
         Ok(self.length)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_at(buffer, self.place(offset, buffer.len())?)
+        self.storage.read_at(buffer, self.place(offset, buffer.len())?)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(bytes, self.place(offset, bytes.len())?)
+        self.storage.write_at(bytes, self.place(offset, bytes.len())?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync()
+        self.storage.sync()
     }
 
     fn forget(&self) -> io::Result<()> {
-        self.file.forget()
+        self.storage.forget()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The service that carries out jobs.
@@ -10,7 +11,7 @@ pub const SERVICE: &str = "install";
 pub const LEAST_BYTES: u64 = 3600 << 20;
 
 /// One job.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Request {
     /// Node of the whole disk that is written.
@@ -21,4 +22,15 @@ pub struct Request {
     pub root_hash: Digest,
     /// Length of the root in 4096-byte blocks.
     pub data_blocks: u64,
+    /// For the first boot.
+    pub user_data: Option<String>,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // User data may hold secrets.
+        let Self { disk, root, root_hash, data_blocks, user_data } = self;
+        let bytes = user_data.as_ref().map_or(0, String::len);
+        write!(formatter, "Request({disk:?} from {root:?}, {root_hash:?}, {data_blocks} blocks, {bytes} bytes)")
+    }
 }

@@ -3,31 +3,23 @@
 //! ```text
 //! clear       first and last MiB, and where the first boot makes slot B and state: nothing of what was there is found again
 //! root        block by block against the root hash, read back, superblock last
-//! ESP, GRUB   read back
+//! ESP, GRUB   user data among the ESP's files; read back
 //! first MiB   boot sector and partition table: from here on the disk boots
 //! ```
 
-use super::disk::{Disk, SECTOR};
-use super::head;
+use super::disk::Disk;
 use super::job::{LEAST_BYTES, Request};
-use crate::delta;
+use super::table::{self, Extent};
+use super::{esp, head};
+use crate::delta::{self, Storage};
 use crate::verity::{BLOCK, BLOCK_BYTES, Geometry, Superblock, Tree};
 use anyhow::{Context, Result, ensure};
-use gptman::GPT;
 use std::fs::File;
-use std::io::Cursor;
 use std::os::unix::fs::FileExt;
 
 const MIB: u64 = 1 << 20;
 /// Name of the partition that is slot A.
 const ROOT: &str = "root-a";
-
-/// Where slot A is, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Slot {
-    start: u64,
-    length: u64,
-}
 
 /// Carries out a job; `tell` hears what is being done.
 ///
@@ -36,7 +28,10 @@ struct Slot {
 pub fn install(request: &Request, tell: &dyn Fn(String)) -> Result<()> {
     let root = File::open(&request.root).with_context(|| request.root.display().to_string())?;
     let tree = tree(&root, request)?;
-    let head = head::read(&root, tree.geometry().slot_blocks() * BLOCK_BYTES)?;
+    let mut head = head::read(&root, tree.geometry().slot_blocks() * BLOCK_BYTES)?;
+    if let Some(text) = &request.user_data {
+        esp::lay(&mut head, text)?;
+    }
     let slot = slot(&head)?;
     let name = request.disk.display();
     let disk = Disk::open(&request.disk).with_context(|| name.to_string())?;
@@ -50,7 +45,13 @@ pub fn install(request: &Request, tell: &dyn Fn(String)) -> Result<()> {
     write(&disk, slot, &head, (&tree, &root), tell).with_context(|| format!("{name}: it is not installed"))
 }
 
-fn write(disk: &Disk, slot: Slot, head: &[u8], root: (&Tree, &File), tell: &dyn Fn(String)) -> Result<()> {
+fn write<S: Storage>(
+    disk: &Disk<S>,
+    slot: Extent,
+    head: &[u8],
+    root: (&Tree, &File),
+    tell: &dyn Fn(String),
+) -> Result<()> {
     let other = slot.start + slot.length;
     for start in [0, disk.size - MIB, slot.start, other, other + slot.length] {
         disk.zero(start, MIB)?;
@@ -91,57 +92,59 @@ fn tree(root: &File, request: &Request) -> Result<Tree> {
 }
 
 /// Slot A in the partition table of the boot files.
-fn slot(head: &[u8]) -> Result<Slot> {
-    let table = GPT::read_from(&mut Cursor::new(head), SECTOR).context("the boot files hold no partition table")?;
-    let found = table.iter().find(|(_, entry)| entry.partition_name.as_str() == ROOT);
-    let entry = found.context("the boot files hold no partition root-a")?.1;
-    let (start, length) = (entry.starting_lba * SECTOR, entry.size()? * SECTOR);
-    ensure!(head.len() as u64 <= start, "the boot files are longer than the room in front of root-a");
-    Ok(Slot { start, length })
+fn slot(head: &[u8]) -> Result<Extent> {
+    let slot = table::find(head, ROOT)?;
+    ensure!(head.len() as u64 <= slot.start, "the boot files are longer than the room in front of {ROOT}");
+    Ok(slot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gptman::GPTPartitionEntry;
+    use crate::install::table::SECTOR;
+    use crate::install::testing::{Failing, Kept, boot_files, user_data};
+    use gptman::GPT;
     use std::cell::RefCell;
     use std::fs;
     use std::path::Path;
 
-    const SLOT: Slot = Slot { start: 4 * MIB, length: 3 * MIB };
+    /// The smallest that FAT32 can be, with clusters of a sector.
+    const ESP: Extent = Extent { start: 2 * MIB, length: 36 * MIB };
+    const SLOT: Extent = Extent { start: 40 * MIB, length: 3 * MIB };
+    const USER_DATA: &str = "#cloud-config\nhostname: installed\n";
 
     /// A live root of 600 blocks with boot files behind it; the boot files.
     fn live(folder: &Path) -> (Request, Vec<u8>) {
         let data: Vec<u8> = (0..600u32).flat_map(|number| [number.to_le_bytes(); BLOCK / 4].concat()).collect();
         let tree = Tree::make(&*data, b"salt", [7; 16]).unwrap();
-        let mut disk = Cursor::new(vec![0; 8 << 20]);
-        let mut table = GPT::new_from(&mut disk, SECTOR, [1; 16]).unwrap();
-        table[3] = GPTPartitionEntry {
-            partition_type_guid: [2; 16],
-            unique_partition_guid: [3; 16],
-            starting_lba: SLOT.start / SECTOR,
-            ending_lba: (SLOT.start + SLOT.length) / SECTOR - 1,
-            attribute_bits: 0,
-            partition_name: ROOT.into(),
-        };
-        table.write_into(&mut disk).unwrap();
-        let mut front = disk.into_inner();
-        front.truncate(usize::try_from(SLOT.start).unwrap());
-        front[2 << 20..(2 << 20) + 5000].fill(9);
+        let front = boot_files(ESP, 1, SLOT);
         let root = folder.join("root");
         fs::write(&root, [&*data, tree.superblock(), tree.levels(), &head::wrap(&front)].concat()).unwrap();
         let root_hash = tree.geometry().root_hash;
-        (Request { disk: folder.join("disk"), root, root_hash, data_blocks: 600 }, front)
+        let disk = folder.join("disk");
+        (Request { disk, root, root_hash, data_blocks: 600, user_data: None }, front)
     }
 
     /// A disk full of something else where it matters.
     fn used(request: &Request, size: u64) -> File {
         let disk = File::options().read(true).write(true).create(true).truncate(true).open(&request.disk).unwrap();
         disk.set_len(size).unwrap();
-        for at in [0, SLOT.start, SLOT.start + SLOT.length, SLOT.start + 2 * SLOT.length, size.saturating_sub(MIB)] {
-            disk.write_all_at(&[0xee; 70 << 10], at).ok();
+        let other = SLOT.start + SLOT.length;
+        for at in [0, ESP.start, SLOT.start, other, other + SLOT.length, size.saturating_sub(MIB)] {
+            disk.write_all_at(&vec![0xee; 1 << 20], at).ok();
         }
         disk
+    }
+
+    fn at(disk: &File, offset: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        disk.read_exact_at(&mut bytes, offset).unwrap();
+        bytes
+    }
+
+    /// What the first boot finds on the ESP, whose rest is as it was before the disk was written.
+    fn found(disk: &File) -> Vec<u8> {
+        user_data(&at(disk, ESP.start, usize::try_from(ESP.length).unwrap()), ESP.length)
     }
 
     #[test]
@@ -151,23 +154,43 @@ mod tests {
         let disk = used(&request, LEAST_BYTES);
         let told = RefCell::new(Vec::new());
         install(&request, &|text| told.borrow_mut().push(text)).unwrap();
-        let at = |offset: u64, length: usize| {
-            let mut bytes = vec![0; length];
-            disk.read_exact_at(&mut bytes, offset).unwrap();
-            bytes
-        };
-        assert!(at(0, front.len()) == front);
+        assert!(at(&disk, 0, front.len()) == front);
         let slot = fs::read(&request.root).unwrap();
         let length = 607 * BLOCK;
-        assert!(at(SLOT.start, length) == slot[..length]);
+        assert!(at(&disk, SLOT.start, length) == slot[..length]);
         for cleared in [SLOT.start + SLOT.length, SLOT.start + 2 * SLOT.length, LEAST_BYTES - MIB] {
-            assert!(at(cleared, 1 << 20).iter().all(|byte| *byte == 0), "{cleared}");
+            assert!(at(&disk, cleared, 1 << 20).iter().all(|byte| *byte == 0), "{cleared}");
         }
         let told = told.into_inner();
         assert!(
             told[0].contains("is lost from here on") && told.iter().any(|line| line == "100 % of 2 MiB"),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn the_first_boot_finds_its_user_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let (request, front) = live(folder.path());
+        let request = Request { user_data: Some(USER_DATA.into()), ..request };
+        let disk = used(&request, LEAST_BYTES);
+        install(&request, &|_| ()).unwrap();
+        assert_eq!(found(&disk), USER_DATA.as_bytes());
+        assert!(at(&disk, 0, 1 << 20) == front[..1 << 20]);
+        assert!(!format!("{request:?}").contains("cloud-config"), "{request:?}");
+    }
+
+    #[test]
+    fn user_data_that_does_not_fit_costs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (request, _) = live(folder.path());
+        let request = Request { user_data: Some("#".repeat(36 << 20)), ..request };
+        let disk = used(&request, LEAST_BYTES);
+        let told = RefCell::new(Vec::new());
+        let error = format!("{:#}", install(&request, &|text| told.borrow_mut().push(text)).unwrap_err());
+        assert!(error.contains("has 36864 KiB") && error.contains("has room for 3"), "{error}");
+        assert_eq!(told.into_inner(), [""; 0]);
+        assert_eq!(at(&disk, 0, 512), [0xee; 512]);
     }
 
     #[test]
@@ -190,9 +213,7 @@ mod tests {
             fs::write(&good.root, root).unwrap();
             let error = format!("{:#}", install(&good, &|_| ()).unwrap_err());
             assert!(error.contains(part), "{part}: {error}");
-            let mut first = [0; 512];
-            disk.read_exact_at(&mut first, 0).unwrap();
-            assert_eq!(first, [0xee; 512], "{part}");
+            assert_eq!(at(&disk, 0, 512), [0xee; 512], "{part}");
         }
     }
 
@@ -206,8 +227,40 @@ mod tests {
         fs::write(&request.root, root).unwrap();
         let error = format!("{:#}", install(&request, &|_| ()).unwrap_err());
         assert!(error.contains("it is not installed: block 300 of the running root"), "{error}");
-        let mut first = [1; 1024];
-        disk.read_exact_at(&mut first, 0).unwrap();
-        assert_eq!(first, [0; 1024]);
+        assert_eq!(at(&disk, 0, 1024), [0; 1024]);
+    }
+
+    #[test]
+    fn after_a_power_cut_there_is_a_whole_disk_or_no_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let (request, _) = live(folder.path());
+        let root = File::open(&request.root).unwrap();
+        let tree = tree(&root, &request).unwrap();
+        let slot_bytes = usize::try_from(tree.geometry().slot_blocks() * BLOCK_BYTES).unwrap();
+        let mut head = head::read(&root, slot_bytes as u64).unwrap();
+        esp::lay(&mut head, USER_DATA).unwrap();
+        let cut_after = |steps: usize, kept: Kept| {
+            let disk = Disk::new(Failing::new(used(&request, LEAST_BYTES), steps)).unwrap();
+            let done = write(&disk, SLOT, &head, (&tree, &root), &|_| ()).is_ok();
+            let (left, file) = disk.into_storage().restart(kept);
+            (done, steps - left, file)
+        };
+        let (done, all, disk) = cut_after(1000, Kept::None);
+        assert!(done);
+        assert_eq!(found(&disk), USER_DATA.as_bytes());
+        let mut tables = 0;
+        for (steps, kept) in (0..all).flat_map(|steps| [Kept::All, Kept::None, Kept::Last].map(|kept| (steps, kept))) {
+            let (done, _, mut disk) = cut_after(steps, kept);
+            assert!(!done, "{steps} {kept:?}");
+            let has_table = at(&disk, 510, 2) == [0x55, 0xaa] || GPT::read_from(&mut disk, SECTOR).is_ok();
+            if has_table {
+                tables += 1;
+                // The last two steps write the first MiB and wait for it.
+                assert_eq!(steps, all - 1, "{kept:?}: a table before the last step");
+                assert!(at(&disk, 0, head.len()) == head, "{kept:?}");
+                assert!(at(&disk, SLOT.start, slot_bytes) == at(&root, 0, slot_bytes), "{kept:?}");
+            }
+        }
+        assert_eq!(tables, 2, "only the write that is on the disk though no sync followed makes one");
     }
 }
