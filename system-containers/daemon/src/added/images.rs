@@ -98,11 +98,13 @@ pub async fn keep(
     stored.names.clear();
     let (store, place) = (system.store.clone(), system.store.images().join(stored.id.hex()));
     on_thread("keep an image", move || {
-        if place.exists() {
+        if let Ok(image) = read(&place) {
             // The same content, perhaps as another kind of archive.
-            stored = read(&place)?.stored;
+            stored = image.stored;
             store.discard(&store.incoming(&incoming))?;
         } else {
+            // One that cannot be read is none.
+            store.discard(&place)?;
             store.place(&incoming, &place)?;
             write(&store, &stored)?;
         }

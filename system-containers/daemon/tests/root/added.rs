@@ -223,6 +223,16 @@ fn root_images_are_kept_named_saved_and_removed() {
     let (_, list) = machine.ask("GET", "/images/json", "");
     assert!(list.contains("\"web:1\",\"shop/web:2\""), "{list}");
 
+    // A record that cannot be read is none, and the image can be loaded again.
+    let images = machine.0.root.join("state/added/images");
+    let record = fs::read_dir(images).unwrap().next().unwrap().unwrap().path().join("image.json");
+    fs::write(record, "").unwrap();
+    let (_, list) = machine.ask("GET", "/images/json", "");
+    assert!(!list.contains("web:1"), "{list}");
+    let (status, body) = machine.ask("POST", "/images/load", &archive);
+    assert!(status == 200 && body.ends_with("{\"stream\":\"Loaded image: web:1\\n\"}\n"), "{body}");
+    assert_eq!(machine.ask("POST", "/images/web:1/tag?repo=shop/web&tag=2", "").0, 201);
+
     let text = definition("x");
     let request = json!({ "name": "web", "definition": text, "image": "shop/web:2" });
     let (_, body) = machine.ask("POST", "/hull/services", request.to_string());
