@@ -153,7 +153,10 @@ pub async fn remove(system: &System, name: &str) -> Result<(Vec<String>, Option<
 }
 
 fn give(store: &Store, name: &str, id: Digest) -> io::Result<()> {
-    for image in all(store) {
+    let mut images = all(store);
+    // Taken away before it is given: where power fails in between it is nobody's, never that of two.
+    images.sort_by_key(|image| image.stored.id == id);
+    for image in images {
         let mut stored = image.stored;
         let (had, gets) = (stored.names.iter().any(|other| other == name), stored.id == id);
         if had != gets {
@@ -208,6 +211,24 @@ mod tests {
         assert_eq!(find(&store, &one.hex()[..12]).unwrap().stored.id, one);
         assert_eq!(find(&store, &format!("host/x@{two}")).unwrap().stored.id, two);
         assert!(matches!(find(&store, "absent"), Err(ChangeError::Missing(_))));
+    }
+
+    #[test]
+    fn a_name_is_never_that_of_two_images_when_power_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, ids) = store(folder.path());
+        for (had, gets) in [(ids[0], ids[1]), (ids[1], ids[0])] {
+            for fails in ids {
+                give(&store, "web:latest", had).unwrap();
+                let obstacle = store.images().join(fails.hex()).join(format!("{STORED_FILE}.new"));
+                fs::create_dir(&obstacle).unwrap();
+                give(&store, "web:latest", gets).unwrap_err();
+                fs::remove_dir(&obstacle).unwrap();
+                let named = all(&store).into_iter().filter(|image| !image.stored.names.is_empty());
+                let named: Vec<Digest> = named.map(|image| image.stored.id).collect();
+                assert_eq!(named, if fails == had { vec![had] } else { Vec::new() });
+            }
+        }
     }
 
     #[test]
