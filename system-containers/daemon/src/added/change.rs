@@ -107,14 +107,18 @@ pub async fn add(
     let Some(source) = addition.source.or(reference.map(Source::Reference)) else {
         return Err(ChangeError::Refused("there is no image".into()));
     };
-    let installed = store::origin(&system.store.installed(name)).ok();
-    if let Some(origin) = installed.filter(|_| !addition.upgrade) {
-        let same =
-            matches!(&source, Source::Reference(text) if digest_of(text).is_some_and(|it| origin.digest == Some(it)));
-        return match same && origin.definition == definition.digest {
-            true => Ok((Outcome::Unchanged, origin)),
-            false => Err(ChangeError::Conflict(format!("{name} is there already; hull service upgrade changes it"))),
-        };
+    let installed = store::origin(&system.store.installed(name)).ok().filter(|_| !addition.upgrade);
+    let conflict = || ChangeError::Conflict(format!("{name} is there already; hull service upgrade changes it"));
+    if let Some(origin) = &installed {
+        let same = origin.definition == definition.digest;
+        match &source {
+            // Which image it holds is known once it was read.
+            Source::Archive(_) if same => {}
+            Source::Reference(text) if same && digest_of(text).is_some_and(|digest| origin.digest == Some(digest)) => {
+                return Ok((Outcome::Unchanged, origin.clone()));
+            }
+            _ => return Err(conflict()),
+        }
     }
     let work = Work::Import { name: name.clone(), definition: definition.text, source };
     let request = Request { work, mirrors: addition.mirrors, credentials: addition.credentials };
@@ -123,6 +127,10 @@ pub async fn add(
         return Err(ChangeError::Failed(format!("{} answered something else", job::SERVICE)));
     };
     let store = system.store.clone();
+    if let Some(installed) = installed {
+        on_thread("discard", move || store.discard(&store.incoming(&incoming))).await?;
+        return if installed.id == origin.id { Ok((Outcome::Unchanged, installed)) } else { Err(conflict()) };
+    }
     let (work, place) = match addition.upgrade {
         false => ("install", store.installed(name)),
         true => ("stage", store.staged(name)),

@@ -129,7 +129,13 @@ fn root_an_added_service_runs_once_it_is_allowed_and_stays_what_it_was() {
     assert!(shown.contains(done["origin"]["id"].as_str().unwrap()), "{shown}");
 
     let again = machine.add(&image("one\n"), json!({ "name": "web", "definition": text }));
-    assert!(again["error"].as_str().is_some_and(|text| text.contains("hull service upgrade")), "{again}");
+    assert_eq!(again["outcome"], "unchanged", "{again}");
+    for (content, text) in [("two\n", text.as_str()), ("one\n", &definition("another server"))] {
+        let other = machine.add(&image(content), json!({ "name": "web", "definition": text }));
+        assert!(other["error"].as_str().is_some_and(|text| text.contains("hull service upgrade")), "{other}");
+    }
+    let left = fs::read_dir(machine.0.root.join("state/added/incoming")).unwrap();
+    assert_eq!(left.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["lock"]);
     let own = machine.add(&image("x"), json!({ "name": "other", "definition": text }));
     assert!(own["message"].as_str().is_some_and(|text| text.contains("of the OS")), "{own}");
 
