@@ -202,13 +202,18 @@ async fn allow(system: &Rc<System>, name: &str, allowed: Digest, held: bool) -> 
     let service = definition.service.map_err(ChangeError::Refused)?;
     membership::check(system, name, &service).map_err(ChangeError::Conflict)?;
     if is_staged {
-        replace(system, name, false).await?;
+        stop(system, name).await?;
     } else if system.with(name, |unit| unit.definition.is_some()) == Some(true) {
         return Ok(());
     }
     let store = system.store.clone();
     let service_name = name.to_owned();
-    on_thread("allow", move || store.allow(&service_name, allowed)).await?;
+    on_thread("allow", move || {
+        // Allowed first: where power fails in between, the next daemon puts the staged version in its place.
+        store.allow(&service_name, allowed)?;
+        if is_staged { store.promote(&service_name) } else { Ok(()) }
+    })
+    .await?;
     start(system, name, held)
 }
 
@@ -241,27 +246,31 @@ async fn leave(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
     if running == Some(false) || !added::is_name(name) || !system.store.installed(name).exists() {
         return Err(missing(name));
     }
-    if running.is_some() {
-        membership::take_out(system, name).await.map_err(ChangeError::Conflict)?;
-    }
+    stop(system, name).await?;
     let store = system.store.clone();
     let name = name.to_owned();
     on_thread("forbid", move || store.forbid(&name)).await
 }
 
-/// Stops the old version, exchanges it for the staged one, and starts that.
+/// Stops the old version, puts the staged one in its place, and starts that.
 async fn replace(system: &Rc<System>, name: &str, starts: bool) -> Result<(), ChangeError> {
-    if system.with(name, |_| ()).is_some() {
-        membership::take_out(system, name).await.map_err(ChangeError::Conflict)?;
-    }
+    stop(system, name).await?;
     let store = system.store.clone();
     let service = name.to_owned();
-    let exchanged = on_thread("exchange", move || store.exchange(&service)).await;
+    let replaced = on_thread("replace", move || store.promote(&service)).await;
     // Whatever happened: the version that is in its place now goes on.
     if starts {
         start(system, name, false)?;
     }
-    exchanged
+    replaced
+}
+
+/// Stops a service that is in the system and takes it out of that.
+async fn stop(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
+    match system.with(name, |_| ()) {
+        Some(()) => membership::take_out(system, name).await.map_err(ChangeError::Conflict),
+        None => Ok(()),
+    }
 }
 
 /// Brings an enabled service into the system; one that is held waits for somebody to start it.

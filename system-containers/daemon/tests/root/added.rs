@@ -197,6 +197,35 @@ fn root_an_upgrade_with_another_definition_waits_for_the_owner() {
     machine.0.wait_log("web", &["one", "two", "three"]);
 }
 
+/// Each failure leaves what a power cut at that point leaves.
+#[test]
+fn root_a_staged_version_or_the_old_one_runs_wherever_enabling_it_ended() {
+    let mut machine = Machine::start();
+    let (first, second) = (definition("first"), definition("second"));
+    machine.add(&image("one\n"), json!({ "name": "web", "definition": first }));
+    assert_eq!(machine.enable(&first).0, 204);
+    machine.0.wait_log("web", &["one"]);
+    machine.add(&image("two\n"), json!({ "name": "web", "definition": second, "upgrade": true }));
+
+    let obstacle = machine.0.root.join("state/added/enabled/web.new");
+    fs::create_dir(&obstacle).unwrap();
+    assert_eq!(machine.enable(&second).0, 500);
+    fs::remove_dir(&obstacle).unwrap();
+    machine.0.init.kill_daemon();
+    machine.0.init.boot();
+    machine.0.wait_log("web", &["one", "one"]);
+    assert_eq!(machine.listed()["staged"]["definition"], Digest::of(second.as_bytes()).to_string());
+
+    let obstacle = machine.0.root.join("state/added/incoming/removed-web");
+    fs::write(&obstacle, "").unwrap();
+    assert_eq!(machine.enable(&second).0, 500);
+    fs::remove_file(&obstacle).unwrap();
+    machine.0.init.kill_daemon();
+    machine.0.init.boot();
+    machine.0.wait_log("web", &["one", "one", "two"]);
+    assert_eq!((&machine.listed()["state"], &machine.listed()["staged"]), (&"enabled".into(), &Value::Null));
+}
+
 #[test]
 fn root_what_is_refused_leaves_nothing_behind() {
     let machine = Machine::start();
