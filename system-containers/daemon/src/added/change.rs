@@ -181,7 +181,13 @@ pub async fn rename(system: &Rc<System>, name: &str, new: &str) -> Result<(), Ch
     leave(system, name).await?;
     let store = system.store.clone();
     let (old, name) = (name.to_owned(), new.to_owned());
-    on_thread("rename", move || store.rename(&old, &name).and_then(|()| store.allow(&name, allowed))).await?;
+    on_thread("rename", move || {
+        // Allowed under both names meanwhile: it is under the one it has, whenever power fails.
+        store.allow(&name, allowed)?;
+        store.rename(&old, &name)?;
+        store.forbid(&old)
+    })
+    .await?;
     start(system, new, true)
 }
 
@@ -223,7 +229,10 @@ async fn allow(system: &Rc<System>, name: &str, allowed: Digest, held: bool) -> 
 /// See [`ChangeError`].
 pub async fn disable(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
     let _turn = system.changing.lock().await;
-    leave(system, name).await
+    leave(system, name).await?;
+    let store = system.store.clone();
+    let name = name.to_owned();
+    on_thread("forbid", move || store.forbid(&name)).await
 }
 
 /// Disables a service and removes it. Its data below `/state/services` stays.
@@ -236,20 +245,20 @@ pub async fn remove(system: &Rc<System>, name: &str) -> Result<(), ChangeError> 
     let store = system.store.clone();
     let name = name.to_owned();
     on_thread("remove", move || {
-        store.discard(&store.staged(&name)).and_then(|()| store.discard(&store.installed(&name)))
+        store.forbid(&name)?;
+        store.discard(&store.staged(&name))?;
+        store.discard(&store.installed(&name))
     })
     .await
 }
 
+/// Stops a service of the owner's and takes it out of the system.
 async fn leave(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
     let running = system.with(name, |unit| unit.added.is_some());
     if running == Some(false) || !added::is_name(name) || !system.store.installed(name).exists() {
         return Err(missing(name));
     }
-    stop(system, name).await?;
-    let store = system.store.clone();
-    let name = name.to_owned();
-    on_thread("forbid", move || store.forbid(&name)).await
+    stop(system, name).await
 }
 
 /// Stops the old version, puts the staged one in its place, and starts that.

@@ -152,7 +152,8 @@ impl Store {
     }
 
     /// Ends what the daemon before this one began. A staged version goes in its place where the old one is out of it
-    /// already, or the owner allows the staged one's definition and not the old one's.
+    /// already, or the owner allows the staged one's definition and not the old one's; what is allowed under a name that
+    /// no service has is forgotten.
     ///
     /// # Errors
     /// When a folder is there and cannot be read, or the first thing that cannot be changed.
@@ -167,6 +168,9 @@ impl Store {
                 log::info!("{name}: its new version takes the place of the old one");
                 self.promote(&name)?;
             }
+        }
+        for name in self.list(ENABLED)?.into_iter().filter(|name| !self.installed(name).exists()) {
+            self.forbid(&name)?;
         }
         Ok(())
     }
@@ -321,6 +325,7 @@ mod tests {
             ([Some("a"), Some("b"), Some("b")], [Some("b"), None, Some("b")]),
             ([None, Some("b"), Some("b")], [Some("b"), None, Some("b")]),
             ([None, Some("b"), None], [Some("b"), None, None]),
+            ([None, None, Some("a")], [None, None, None]),
         ] {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::new(folder.path().into());

@@ -141,6 +141,10 @@ fn root_an_added_service_runs_once_it_is_allowed_and_stays_what_it_was() {
 
     assert_eq!(machine.ask("POST", "/hull/services/web/disable", "").0, 204);
     assert!(machine.0.service_status("web").is_none());
+    machine.ask("POST", "/images/load", image("one\n"));
+    let (status, body) =
+        machine.ask("POST", "/containers/create?name=web", json!({ "Image": "web:1", "Cmd": ["/x"] }).to_string());
+    assert!(status == 409 && body.contains("hull service remove web"), "{status} {body}");
     assert_eq!(machine.ask("POST", "/hull/services/other/disable", "").0, 404);
     assert_eq!(machine.enable(&text).0, 204);
     machine.0.until_state("web", "ready");
@@ -290,7 +294,7 @@ fn root_images_are_kept_named_saved_and_removed() {
 
 #[test]
 fn root_a_container_made_by_a_docker_client_is_a_service() {
-    let machine = Machine::start();
+    let mut machine = Machine::start();
     machine.ask("POST", "/images/load", image("one\n"));
     let (status, body) = machine.ask("POST", "/containers/create?name=job", json!({ "Image": "absent" }).to_string());
     assert!(status == 404 && body.contains("No such image"), "{status} {body}");
@@ -323,6 +327,15 @@ fn root_a_container_made_by_a_docker_client_is_a_service() {
 
     let (status, body) = create("keeper", "always", "exec /bin/busybox sleep 1000");
     assert_eq!(status, 201, "{body}");
+    // What a power cut before the first step leaves.
+    let obstacle = machine.0.root.join("state/added/enabled/kept.new");
+    fs::create_dir(&obstacle).unwrap();
+    assert_eq!(machine.ask("POST", "/containers/keeper/rename?name=kept", "").0, 500);
+    fs::remove_dir(&obstacle).unwrap();
+    machine.0.init.kill_daemon();
+    machine.0.init.boot();
+    machine.0.until_state("keeper", "ready");
+    machine.ask("POST", "/containers/keeper/stop?t=0", "");
     assert_eq!(machine.ask("POST", "/containers/keeper/rename?name=kept", "").0, 204);
     assert_eq!(machine.ask("POST", "/containers/kept/start", "").0, 204);
     machine.0.until_state("kept", "ready");
