@@ -44,6 +44,9 @@ pub async fn run(paths: Paths) -> anyhow::Result<()> {
         .with_context(|| format!("no services in {}", paths.definitions().display()))?;
     let store = Store::new(paths.added());
     store.sweep();
+    if let Err(error) = store.settle() {
+        log::error!("services of the owner: {error}");
+    }
     let added = added::load::load(&store, &found);
     if !paths.boot_complete().exists() {
         read_ahead::begin(&paths, found.services.iter());

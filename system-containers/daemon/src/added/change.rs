@@ -107,14 +107,18 @@ pub async fn add(
     let Some(source) = addition.source.or(reference.map(Source::Reference)) else {
         return Err(ChangeError::Refused("there is no image".into()));
     };
-    let installed = store::origin(&system.store.installed(name)).ok();
-    if let Some(origin) = installed.filter(|_| !addition.upgrade) {
-        let same =
-            matches!(&source, Source::Reference(text) if digest_of(text).is_some_and(|it| origin.digest == Some(it)));
-        return match same && origin.definition == definition.digest {
-            true => Ok((Outcome::Unchanged, origin)),
-            false => Err(ChangeError::Conflict(format!("{name} is there already; hull service upgrade changes it"))),
-        };
+    let installed = store::origin(&system.store.installed(name)).ok().filter(|_| !addition.upgrade);
+    let conflict = || ChangeError::Conflict(format!("{name} is there already; hull service upgrade changes it"));
+    if let Some(origin) = &installed {
+        let same = origin.definition == definition.digest;
+        match &source {
+            // Which image it holds is known once it was read.
+            Source::Archive(_) if same => {}
+            Source::Reference(text) if same && digest_of(text).is_some_and(|digest| origin.digest == Some(digest)) => {
+                return Ok((Outcome::Unchanged, origin.clone()));
+            }
+            _ => return Err(conflict()),
+        }
     }
     let work = Work::Import { name: name.clone(), definition: definition.text, source };
     let request = Request { work, mirrors: addition.mirrors, credentials: addition.credentials };
@@ -123,6 +127,10 @@ pub async fn add(
         return Err(ChangeError::Failed(format!("{} answered something else", job::SERVICE)));
     };
     let store = system.store.clone();
+    if let Some(installed) = installed {
+        on_thread("discard", move || store.discard(&store.incoming(&incoming))).await?;
+        return if installed.id == origin.id { Ok((Outcome::Unchanged, installed)) } else { Err(conflict()) };
+    }
     let (work, place) = match addition.upgrade {
         false => ("install", store.installed(name)),
         true => ("stage", store.staged(name)),
@@ -173,7 +181,13 @@ pub async fn rename(system: &Rc<System>, name: &str, new: &str) -> Result<(), Ch
     leave(system, name).await?;
     let store = system.store.clone();
     let (old, name) = (name.to_owned(), new.to_owned());
-    on_thread("rename", move || store.rename(&old, &name).and_then(|()| store.allow(&name, allowed))).await?;
+    on_thread("rename", move || {
+        // Allowed under both names meanwhile: it is under the one it has, whenever power fails.
+        store.allow(&name, allowed)?;
+        store.rename(&old, &name)?;
+        store.forbid(&old)
+    })
+    .await?;
     start(system, new, true)
 }
 
@@ -194,13 +208,18 @@ async fn allow(system: &Rc<System>, name: &str, allowed: Digest, held: bool) -> 
     let service = definition.service.map_err(ChangeError::Refused)?;
     membership::check(system, name, &service).map_err(ChangeError::Conflict)?;
     if is_staged {
-        replace(system, name, false).await?;
+        stop(system, name).await?;
     } else if system.with(name, |unit| unit.definition.is_some()) == Some(true) {
         return Ok(());
     }
     let store = system.store.clone();
     let service_name = name.to_owned();
-    on_thread("allow", move || store.allow(&service_name, allowed)).await?;
+    on_thread("allow", move || {
+        // Allowed first: where power fails in between, the next daemon puts the staged version in its place.
+        store.allow(&service_name, allowed)?;
+        if is_staged { store.promote(&service_name) } else { Ok(()) }
+    })
+    .await?;
     start(system, name, held)
 }
 
@@ -210,7 +229,10 @@ async fn allow(system: &Rc<System>, name: &str, allowed: Digest, held: bool) -> 
 /// See [`ChangeError`].
 pub async fn disable(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
     let _turn = system.changing.lock().await;
-    leave(system, name).await
+    leave(system, name).await?;
+    let store = system.store.clone();
+    let name = name.to_owned();
+    on_thread("forbid", move || store.forbid(&name)).await
 }
 
 /// Disables a service and removes it. Its data below `/state/services` stays.
@@ -223,37 +245,41 @@ pub async fn remove(system: &Rc<System>, name: &str) -> Result<(), ChangeError> 
     let store = system.store.clone();
     let name = name.to_owned();
     on_thread("remove", move || {
-        store.discard(&store.staged(&name)).and_then(|()| store.discard(&store.installed(&name)))
+        store.forbid(&name)?;
+        store.discard(&store.staged(&name))?;
+        store.discard(&store.installed(&name))
     })
     .await
 }
 
+/// Stops a service of the owner's and takes it out of the system.
 async fn leave(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
     let running = system.with(name, |unit| unit.added.is_some());
     if running == Some(false) || !added::is_name(name) || !system.store.installed(name).exists() {
         return Err(missing(name));
     }
-    if running.is_some() {
-        membership::take_out(system, name).await.map_err(ChangeError::Conflict)?;
-    }
-    let store = system.store.clone();
-    let name = name.to_owned();
-    on_thread("forbid", move || store.forbid(&name)).await
+    stop(system, name).await
 }
 
-/// Stops the old version, exchanges it for the staged one, and starts that.
+/// Stops the old version, puts the staged one in its place, and starts that.
 async fn replace(system: &Rc<System>, name: &str, starts: bool) -> Result<(), ChangeError> {
-    if system.with(name, |_| ()).is_some() {
-        membership::take_out(system, name).await.map_err(ChangeError::Conflict)?;
-    }
+    stop(system, name).await?;
     let store = system.store.clone();
     let service = name.to_owned();
-    let exchanged = on_thread("exchange", move || store.exchange(&service)).await;
+    let replaced = on_thread("replace", move || store.promote(&service)).await;
     // Whatever happened: the version that is in its place now goes on.
     if starts {
         start(system, name, false)?;
     }
-    exchanged
+    replaced
+}
+
+/// Stops a service that is in the system and takes it out of that.
+async fn stop(system: &Rc<System>, name: &str) -> Result<(), ChangeError> {
+    match system.with(name, |_| ()) {
+        Some(()) => membership::take_out(system, name).await.map_err(ChangeError::Conflict),
+        None => Ok(()),
+    }
 }
 
 /// Brings an enabled service into the system; one that is held waits for somebody to start it.

@@ -98,11 +98,13 @@ pub async fn keep(
     stored.names.clear();
     let (store, place) = (system.store.clone(), system.store.images().join(stored.id.hex()));
     on_thread("keep an image", move || {
-        if place.exists() {
+        if let Ok(image) = read(&place) {
             // The same content, perhaps as another kind of archive.
-            stored = read(&place)?.stored;
+            stored = image.stored;
             store.discard(&store.incoming(&incoming))?;
         } else {
+            // One that cannot be read is none.
+            store.discard(&place)?;
             store.place(&incoming, &place)?;
             write(&store, &stored)?;
         }
@@ -151,7 +153,10 @@ pub async fn remove(system: &System, name: &str) -> Result<(Vec<String>, Option<
 }
 
 fn give(store: &Store, name: &str, id: Digest) -> io::Result<()> {
-    for image in all(store) {
+    let mut images = all(store);
+    // Taken away before it is given: where power fails in between it is nobody's, never that of two.
+    images.sort_by_key(|image| image.stored.id == id);
+    for image in images {
         let mut stored = image.stored;
         let (had, gets) = (stored.names.iter().any(|other| other == name), stored.id == id);
         if had != gets {
@@ -206,6 +211,24 @@ mod tests {
         assert_eq!(find(&store, &one.hex()[..12]).unwrap().stored.id, one);
         assert_eq!(find(&store, &format!("host/x@{two}")).unwrap().stored.id, two);
         assert!(matches!(find(&store, "absent"), Err(ChangeError::Missing(_))));
+    }
+
+    #[test]
+    fn a_name_is_never_that_of_two_images_when_power_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, ids) = store(folder.path());
+        for (had, gets) in [(ids[0], ids[1]), (ids[1], ids[0])] {
+            for fails in ids {
+                give(&store, "web:latest", had).unwrap();
+                let obstacle = store.images().join(fails.hex()).join(format!("{STORED_FILE}.new"));
+                fs::create_dir(&obstacle).unwrap();
+                give(&store, "web:latest", gets).unwrap_err();
+                fs::remove_dir(&obstacle).unwrap();
+                let named = all(&store).into_iter().filter(|image| !image.stored.names.is_empty());
+                let named: Vec<Digest> = named.map(|image| image.stored.id).collect();
+                assert_eq!(named, if fails == had { vec![had] } else { Vec::new() });
+            }
+        }
     }
 
     #[test]

@@ -10,13 +10,13 @@
 //!   incoming/           the importer's, see hull_image_store::job
 //! ```
 //!
-//! Everything appears and goes by one rename, so a power cut leaves the old or the new.
+//! Everything appears and goes by one rename, so a power cut leaves the old or the new. A new version takes the place of
+//! an old one by two; [`Store::settle`] does the second where the first was all there was time for.
 
 use hull_image_store::job::{INCOMING, UPLOADS};
 use hull_image_store::origin::{DEFINITION_FILE, ORIGIN_FILE};
 use hull_image_store::{Digest, Origin, space};
 use hull_service::{Service, added};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
@@ -82,7 +82,11 @@ impl Store {
     /// # Errors
     /// When the folder is there and cannot be read.
     pub fn names(&self) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(self.folder.join(INSTALLED)) {
+        self.list(INSTALLED)
+    }
+
+    fn list(&self, kind: &str) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(self.folder.join(kind)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
@@ -128,16 +132,45 @@ impl Store {
         sync(parent)
     }
 
-    /// Puts a staged version in the installed one's place; the old one goes.
+    /// Puts a staged version in the installed one's place; the old one goes. The old one is never in `staged/`, where it
+    /// would look like a newer one: power that fails between the two renames leaves none installed, see [`Self::settle`].
     ///
     /// # Errors
-    /// When they cannot be exchanged. That the old one cannot be removed is only told.
-    pub fn exchange(&self, name: &str) -> io::Result<()> {
+    /// When one of them cannot be renamed. That the old one cannot be removed is only told.
+    pub fn promote(&self, name: &str) -> io::Result<()> {
         let (staged, installed) = (self.staged(name), self.installed(name));
-        renameat_with(CWD, &staged, CWD, &installed, RenameFlags::EXCHANGE)?;
+        let old = self.set_aside(&installed)?;
+        if let Err(error) = fs::rename(&staged, &installed) {
+            fs::rename(&old, &installed).ok();
+            return Err(error);
+        }
         sync(&self.folder.join(INSTALLED))?;
-        if let Err(error) = self.discard(&staged) {
-            log::warn!("{}: {error}", staged.display());
+        if let Err(error) = remove(&old) {
+            log::warn!("{}: {error}", old.display());
+        }
+        Ok(())
+    }
+
+    /// Ends what the daemon before this one began. A staged version goes in its place where the old one is out of it
+    /// already, or the owner allows the staged one's definition and not the old one's; what is allowed under a name that
+    /// no service has is forgotten.
+    ///
+    /// # Errors
+    /// When a folder is there and cannot be read, or the first thing that cannot be changed.
+    pub fn settle(&self) -> io::Result<()> {
+        for name in self.list(STAGED)? {
+            let (installed, staged, allowed) = (self.installed(&name), self.staged(&name), self.allowed(&name));
+            let is_allowed = |folder: &Path| {
+                let definition = definition(&name, folder).ok();
+                definition.is_some_and(|definition| allowed == Some(definition.digest))
+            };
+            if !installed.exists() || (!is_allowed(&installed) && is_allowed(&staged)) {
+                log::info!("{name}: its new version takes the place of the old one");
+                self.promote(&name)?;
+            }
+        }
+        for name in self.list(ENABLED)?.into_iter().filter(|name| !self.installed(name).exists()) {
+            self.forbid(&name)?;
         }
         Ok(())
     }
@@ -147,8 +180,8 @@ impl Store {
     /// # Errors
     /// When it cannot be renamed.
     pub fn rename(&self, name: &str, new: &str) -> io::Result<()> {
-        fs::rename(self.installed(name), self.installed(new))?;
         self.discard(&self.staged(name))?;
+        fs::rename(self.installed(name), self.installed(new))?;
         sync(&self.folder.join(INSTALLED))
     }
 
@@ -157,16 +190,21 @@ impl Store {
     /// # Errors
     /// When it cannot be renamed or removed; what is absent is no error.
     pub fn discard(&self, folder: &Path) -> io::Result<()> {
+        remove(&self.set_aside(folder)?)
+    }
+
+    /// Renames a folder, which may be absent, to where the importer removes what a crash leaves.
+    fn set_aside(&self, folder: &Path) -> io::Result<PathBuf> {
         let parent = self.folder.join(INCOMING);
         make(&parent)?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // The importer removes what a crash leaves there.
         let trash = parent.join(format!("removed-{name}"));
         remove(&trash)?;
         match fs::rename(folder, &trash) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            renamed => renamed.and_then(|()| sync(folder.parent().unwrap_or(folder))).and_then(|()| remove(&trash)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            renamed => renamed.and_then(|()| sync(folder.parent().unwrap_or(folder)))?,
         }
+        Ok(trash)
     }
 
     /// Removes archives whose clients went away with the daemon before this one.
@@ -253,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_change_places_and_the_old_one_goes() {
+    fn a_new_version_takes_the_place_of_the_old_one() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("added"));
         assert_eq!(store.names().unwrap(), [""; 0]);
@@ -264,13 +302,66 @@ mod tests {
         }
         fs::create_dir_all(store.installed("Not-A-Name")).unwrap();
         assert_eq!(store.names().unwrap(), ["web"]);
-        store.exchange("web").unwrap();
+        store.promote("web").unwrap();
         assert_eq!(fs::read_to_string(store.installed("web").join("id")).unwrap(), "2");
         assert!(!store.staged("web").exists());
+        // There is no new one: the old one stays.
+        store.promote("web").unwrap_err();
+        assert_eq!(fs::read_to_string(store.installed("web").join("id")).unwrap(), "2");
         store.discard(&store.installed("web")).unwrap();
         store.discard(&store.installed("web")).unwrap();
         assert!(!store.installed("web").exists());
         assert_eq!(fs::read_dir(folder.path().join("added/incoming")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_undone_is_ended() {
+        // Definitions: installed, staged, allowed; and afterwards.
+        for (before, after) in [
+            ([Some("a"), Some("b"), Some("a")], [Some("a"), Some("b"), Some("a")]),
+            ([Some("a"), Some("b"), None], [Some("a"), Some("b"), None]),
+            ([Some("a"), Some("a"), Some("a")], [Some("a"), Some("a"), Some("a")]),
+            ([Some("a"), None, Some("b")], [Some("a"), None, Some("b")]),
+            ([Some("a"), Some("b"), Some("b")], [Some("b"), None, Some("b")]),
+            ([None, Some("b"), Some("b")], [Some("b"), None, Some("b")]),
+            ([None, Some("b"), None], [Some("b"), None, None]),
+            ([None, None, Some("a")], [None, None, None]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::new(folder.path().into());
+            fs::create_dir_all(store.installed("other")).unwrap();
+            let [installed, staged, allowed] = before;
+            for (text, place) in [(installed, store.installed("web")), (staged, store.staged("web"))] {
+                if let Some(text) = text {
+                    fs::create_dir_all(&place).unwrap();
+                    fs::write(place.join(DEFINITION_FILE), text).unwrap();
+                }
+            }
+            if let Some(text) = allowed {
+                store.allow("web", Digest::of(text.as_bytes())).unwrap();
+            }
+            store.settle().unwrap();
+            let digest = |folder: PathBuf| definition("web", &folder).ok().map(|definition| definition.digest);
+            let found = [digest(store.installed("web")), digest(store.staged("web")), store.allowed("web")];
+            assert_eq!(found, after.map(|text| text.map(|text| Digest::of(text.as_bytes()))), "{before:?}");
+        }
+    }
+
+    /// A new version that is in its place must never be next to one in `staged/` that looks like a newer one.
+    #[test]
+    fn the_old_version_is_not_staged_when_power_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().into());
+        for (id, place) in [("1", store.installed("web")), ("2", store.staged("web"))] {
+            fs::create_dir_all(store.incoming(id)).unwrap();
+            fs::write(store.incoming(id).join("id"), id).unwrap();
+            store.place(id, &place).unwrap();
+        }
+        // Nothing gets out of sight any more.
+        fs::write(folder.path().join("incoming/removed-web"), "").unwrap();
+        store.promote("web").unwrap_err();
+        assert_eq!(fs::read_to_string(store.installed("web").join("id")).unwrap(), "1");
+        assert_eq!(fs::read_to_string(store.staged("web").join("id")).unwrap(), "2");
     }
 
     #[test]

@@ -30,8 +30,12 @@ pub async fn create(system: &Rc<System>, query: &Query, body: Value) -> Result<A
         upgrade: false,
     };
     if system.store.installed(&name).exists() {
-        let reason =
-            format!("Conflict. The container name \"/{name}\" is already in use by a service; rm it or rename it");
+        let way = match system.with(&name, |_| ()) {
+            Some(()) => "rm it or rename it".to_owned(),
+            // Only `hull service` knows those.
+            None => format!("it is not enabled, hull service remove {name} removes it"),
+        };
+        let reason = format!("Conflict. The container name \"/{name}\" is already in use by a service; {way}");
         return Err(ApiError::conflict(reason));
     }
     change::add(system, addition, &mut |_| ()).await?;

@@ -129,12 +129,22 @@ fn root_an_added_service_runs_once_it_is_allowed_and_stays_what_it_was() {
     assert!(shown.contains(done["origin"]["id"].as_str().unwrap()), "{shown}");
 
     let again = machine.add(&image("one\n"), json!({ "name": "web", "definition": text }));
-    assert!(again["error"].as_str().is_some_and(|text| text.contains("hull service upgrade")), "{again}");
+    assert_eq!(again["outcome"], "unchanged", "{again}");
+    for (content, text) in [("two\n", text.as_str()), ("one\n", &definition("another server"))] {
+        let other = machine.add(&image(content), json!({ "name": "web", "definition": text }));
+        assert!(other["error"].as_str().is_some_and(|text| text.contains("hull service upgrade")), "{other}");
+    }
+    let left = fs::read_dir(machine.0.root.join("state/added/incoming")).unwrap();
+    assert_eq!(left.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["lock"]);
     let own = machine.add(&image("x"), json!({ "name": "other", "definition": text }));
     assert!(own["message"].as_str().is_some_and(|text| text.contains("of the OS")), "{own}");
 
     assert_eq!(machine.ask("POST", "/hull/services/web/disable", "").0, 204);
     assert!(machine.0.service_status("web").is_none());
+    machine.ask("POST", "/images/load", image("one\n"));
+    let (status, body) =
+        machine.ask("POST", "/containers/create?name=web", json!({ "Image": "web:1", "Cmd": ["/x"] }).to_string());
+    assert!(status == 409 && body.contains("hull service remove web"), "{status} {body}");
     assert_eq!(machine.ask("POST", "/hull/services/other/disable", "").0, 404);
     assert_eq!(machine.enable(&text).0, 204);
     machine.0.until_state("web", "ready");
@@ -191,6 +201,35 @@ fn root_an_upgrade_with_another_definition_waits_for_the_owner() {
     machine.0.wait_log("web", &["one", "two", "three"]);
 }
 
+/// Each failure leaves what a power cut at that point leaves.
+#[test]
+fn root_a_staged_version_or_the_old_one_runs_wherever_enabling_it_ended() {
+    let mut machine = Machine::start();
+    let (first, second) = (definition("first"), definition("second"));
+    machine.add(&image("one\n"), json!({ "name": "web", "definition": first }));
+    assert_eq!(machine.enable(&first).0, 204);
+    machine.0.wait_log("web", &["one"]);
+    machine.add(&image("two\n"), json!({ "name": "web", "definition": second, "upgrade": true }));
+
+    let obstacle = machine.0.root.join("state/added/enabled/web.new");
+    fs::create_dir(&obstacle).unwrap();
+    assert_eq!(machine.enable(&second).0, 500);
+    fs::remove_dir(&obstacle).unwrap();
+    machine.0.init.kill_daemon();
+    machine.0.init.boot();
+    machine.0.wait_log("web", &["one", "one"]);
+    assert_eq!(machine.listed()["staged"]["definition"], Digest::of(second.as_bytes()).to_string());
+
+    let obstacle = machine.0.root.join("state/added/incoming/removed-web");
+    fs::write(&obstacle, "").unwrap();
+    assert_eq!(machine.enable(&second).0, 500);
+    fs::remove_file(&obstacle).unwrap();
+    machine.0.init.kill_daemon();
+    machine.0.init.boot();
+    machine.0.wait_log("web", &["one", "one", "two"]);
+    assert_eq!((&machine.listed()["state"], &machine.listed()["staged"]), (&"enabled".into(), &Value::Null));
+}
+
 #[test]
 fn root_what_is_refused_leaves_nothing_behind() {
     let machine = Machine::start();
@@ -223,6 +262,16 @@ fn root_images_are_kept_named_saved_and_removed() {
     let (_, list) = machine.ask("GET", "/images/json", "");
     assert!(list.contains("\"web:1\",\"shop/web:2\""), "{list}");
 
+    // A record that cannot be read is none, and the image can be loaded again.
+    let images = machine.0.root.join("state/added/images");
+    let record = fs::read_dir(images).unwrap().next().unwrap().unwrap().path().join("image.json");
+    fs::write(record, "").unwrap();
+    let (_, list) = machine.ask("GET", "/images/json", "");
+    assert!(!list.contains("web:1"), "{list}");
+    let (status, body) = machine.ask("POST", "/images/load", &archive);
+    assert!(status == 200 && body.ends_with("{\"stream\":\"Loaded image: web:1\\n\"}\n"), "{body}");
+    assert_eq!(machine.ask("POST", "/images/web:1/tag?repo=shop/web&tag=2", "").0, 201);
+
     let text = definition("x");
     let request = json!({ "name": "web", "definition": text, "image": "shop/web:2" });
     let (_, body) = machine.ask("POST", "/hull/services", request.to_string());
@@ -245,7 +294,7 @@ fn root_images_are_kept_named_saved_and_removed() {
 
 #[test]
 fn root_a_container_made_by_a_docker_client_is_a_service() {
-    let machine = Machine::start();
+    let mut machine = Machine::start();
     machine.ask("POST", "/images/load", image("one\n"));
     let (status, body) = machine.ask("POST", "/containers/create?name=job", json!({ "Image": "absent" }).to_string());
     assert!(status == 404 && body.contains("No such image"), "{status} {body}");
@@ -278,6 +327,15 @@ fn root_a_container_made_by_a_docker_client_is_a_service() {
 
     let (status, body) = create("keeper", "always", "exec /bin/busybox sleep 1000");
     assert_eq!(status, 201, "{body}");
+    // What a power cut before the first step leaves.
+    let obstacle = machine.0.root.join("state/added/enabled/kept.new");
+    fs::create_dir(&obstacle).unwrap();
+    assert_eq!(machine.ask("POST", "/containers/keeper/rename?name=kept", "").0, 500);
+    fs::remove_dir(&obstacle).unwrap();
+    machine.0.init.kill_daemon();
+    machine.0.init.boot();
+    machine.0.until_state("keeper", "ready");
+    machine.ask("POST", "/containers/keeper/stop?t=0", "");
     assert_eq!(machine.ask("POST", "/containers/keeper/rename?name=kept", "").0, 204);
     assert_eq!(machine.ask("POST", "/containers/kept/start", "").0, 204);
     machine.0.until_state("kept", "ready");

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::section::Section;
 use serde_json::json;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// Mode of every member of an archive that is written here.
@@ -62,7 +62,10 @@ pub fn keep(
     let path = staging.path().join(STORED_FILE);
     let text =
         serde_json::to_vec_pretty(&stored).map_err(|error| ImageError::io(STORED_FILE)(io::Error::from(error)))?;
-    fs::write(&path, text).map_err(ImageError::io(path.display().to_string()))?;
+    let written = File::create_new(&path).and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()));
+    // The names of both files as well.
+    let synced = written.and_then(|()| File::open(staging.path())?.sync_all());
+    synced.map_err(ImageError::io(path.display().to_string()))?;
     Ok((staging, stored))
 }
 
