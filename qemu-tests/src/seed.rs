@@ -4,8 +4,13 @@
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Where `CD001` is: ECMA-119, 8.4.
+const ISO9660_MARK: u64 = 16 * 2048 + 1;
 
 /// File system of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +97,10 @@ impl Seed {
             Format::ConfigDrive => write_iso("config-2", &files, directory.join("seed.iso")),
             Format::Azure => {
                 let volume = directory.join("seed.iso");
-                run(Command::new("genisoimage").args(["-quiet", "-udf", "-o"]).arg(&volume).arg(&files))?;
+                let mut make = Command::new("genisoimage");
+                run(make.args(["-quiet", "-udf", "-V", "rd_rdfe_stable.1", "-o"]).arg(&volume).arg(&files))?;
+                // Azure's has no ISO 9660 file system beside it: without its mark that is none.
+                File::options().write(true).open(&volume)?.write_all_at(&[0; 5], ISO9660_MARK)?;
                 Ok(volume)
             }
         }
@@ -102,7 +110,7 @@ impl Seed {
         /// Room for the file system's own tables.
         const SLACK: u64 = 4 << 20;
         let size = u64::try_from(self.user_data.len())? + SLACK;
-        std::fs::File::create(&volume)?.set_len(size.next_multiple_of(1 << 20))?;
+        File::create(&volume)?.set_len(size.next_multiple_of(1 << 20))?;
         run(Command::new("mkfs.vfat").args(["-n", "CIDATA"]).arg(&volume))?;
         let mut copy = Command::new("mcopy");
         copy.arg("-i").arg(&volume);

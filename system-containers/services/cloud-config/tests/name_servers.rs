@@ -54,7 +54,7 @@ impl Drop for Running {
 fn what_resolved_writes_later_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to): (PathBuf, PathBuf) = (folder.path().join("from"), folder.path().join("made/to"));
-    let _running = Running(script("follow", &from, &to).spawn().unwrap());
+    let mut running = Running(script("follow", &from, &to).spawn().unwrap());
     let becomes = |want: &str| {
         let end = Instant::now() + DEADLINE;
         while std::fs::read_to_string(&to).unwrap_or_default() != want {
@@ -70,4 +70,8 @@ fn what_resolved_writes_later_is_followed() {
         std::fs::rename(&new, &from).unwrap();
         becomes(&format!("nameserver {server}\n"));
     }
+    // As the service is stopped.
+    let pid = rustix::process::Pid::from_child(&running.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(running.0.wait().unwrap().success());
 }

@@ -1,4 +1,4 @@
-//! Azure's provisioning medium: a UDF file system labelled `rd_rdfe_stable…` with `ovf-env.xml`. It is there at the first
+//! Azure's provisioning medium: a UDF file system labelled `rd_rdfe_…` with `ovf-env.xml`. It is there at the first
 //! start, and has what the metadata service has not: custom data, and the password of the administrator.
 //!
 //! Documentation: "Azure Linux VM provisioning without cloud-init"; elements of `LinuxProvisioningConfigurationSet`.
@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 use std::path::Path;
 
-const LABEL: &str = "rd_rdfe_stable";
+const LABEL: &str = "rd_rdfe_";
 const FILE: &str = "ovf-env.xml";
 /// What stands for a password that was taken away.
 const REDACTED: &str = "REDACTED";
