@@ -58,7 +58,8 @@ async fn look(docker: &Docker) {
 }
 
 async fn run(docker: &Docker) {
-    let logs = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1").build();
+    // Followed: the line may be on its way.
+    let logs = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1").follow(true).build();
     let line = docker.logs("a", Some(logs)).next().await.unwrap().unwrap();
     assert!(matches!(&line, LogOutput::StdOut { message } if &message[..] == b"out\n"), "{line:?}");
     let options = CreateExecOptions {
