@@ -33,7 +33,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
     write_owned(path, content, mode, None)
 }
 
-/// Like [`write`], with the ids of its owner and group: the file never appears with others.
+/// Like [`fn@write`], with the ids of its owner and group: the file never appears with others.
 pub fn write_owned(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     let directory = path.parent().with_context(|| format!("{} has no parent directory", path.display()))?;
     let name = path.file_name().with_context(|| format!("{} has no file name", path.display()))?;
