@@ -32,6 +32,7 @@ use crate::tools::Tools;
 use anyhow::{Context, Result, ensure};
 use format::Format;
 use list::Listed;
+use live::Live;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,10 +96,11 @@ pub(crate) fn make(source: &Source, wanted: &[Format]) -> Result<()> {
     let folder = source.raw.parent().context("the raw image has no folder")?;
     let work = tempfile::tempdir_in(folder)?;
     let mut listed = vec![Listed::of_raw(source)?];
+    let mut live = None;
     for format in wanted {
         let name = format.file_name(&source.raw)?;
         let made = work.path().join(&name);
-        step(&name, || one(source, *format, &made, work.path()))?;
+        step(&name, || one(source, *format, &made, work.path(), &mut live))?;
         let target = folder.join(&name);
         fs::rename(&made, &target).with_context(|| format!("{}", target.display()))?;
         listed.push(Listed::of(*format, source, &target)?);
@@ -108,8 +110,9 @@ pub(crate) fn make(source: &Source, wanted: &[Format]) -> Result<()> {
     Ok(())
 }
 
-/// Makes and checks one form at `made`, whose name is the final one; `work` is for what is thrown away.
-fn one(source: &Source, format: Format, made: &Path, work: &Path) -> Result<()> {
+/// Makes and checks one form at `made`, whose name is the final one; `work` is for what is thrown away, `live` for what the
+/// next form can use.
+fn one(source: &Source, format: Format, made: &Path, work: &Path, live: &mut Option<Live>) -> Result<()> {
     match format {
         Format::RawZst => archive::zstd(source, made),
         Format::Qcow2 => convert::qcow2(&source.raw, made).and_then(|()| convert::check(source, format, made)),
@@ -121,8 +124,8 @@ fn one(source: &Source, format: Format, made: &Path, work: &Path) -> Result<()> 
             convert::convert(&grown, "vhdx", "subformat=dynamic", made)?;
             convert::check(source, format, made)
         }
-        Format::Iso => iso::make(source, made, work),
-        Format::Pxe => pxe::make(source, made, work),
+        Format::Iso => iso::make(source, Live::kept(live, source, work)?, made, work),
+        Format::Pxe => pxe::make(source, Live::kept(live, source, work)?, made, work),
         Format::Gce => archive::gce(source, made, work),
     }
 }

@@ -53,12 +53,11 @@ const MBR_ENTRIES: u64 = 446;
 const MBR_TYPE_EFI: u8 = 0xef;
 
 /// Makes and checks the medium.
-pub(super) fn make(source: &Source, target: &Path, work: &Path) -> Result<()> {
-    let live = Live::extract(source, work)?;
+pub(super) fn make(source: &Source, live: &Live, target: &Path, work: &Path) -> Result<()> {
     let folder = tempfile::tempdir_in(work)?;
     fs::create_dir_all(folder.path().join("boot/grub"))?;
-    let size = efi_image(source, &live, &folder.path().join(EFI_IMAGE))?;
-    grub(source, &live, folder.path(), work)?;
+    let size = efi_image(source, live, &folder.path().join(EFI_IMAGE))?;
+    grub(source, live, folder.path(), work)?;
     let mut make = Command::new("xorriso");
     make.env("SOURCE_DATE_EPOCH", source.facts.time.to_string());
     make.args(["-as", "mkisofs", "-quiet", "-V", LABEL, "-J", "-r", "-o"]).arg(target);

@@ -45,8 +45,16 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Those that were taken out before, or else [`Self::extract`]: they take half a minute to compress.
+    pub(super) fn kept<'l>(kept: &'l mut Option<Self>, source: &Source, work: &Path) -> Result<&'l Self> {
+        Ok(match kept {
+            Some(live) => live,
+            None => kept.insert(Self::extract(source, work)?),
+        })
+    }
+
     /// Takes the parts out of the raw image, into `work`.
-    pub(super) fn extract(source: &Source, work: &Path) -> Result<Self> {
+    fn extract(source: &Source, work: &Path) -> Result<Self> {
         let mut raw = File::open(&source.raw)?;
         let table = GPT::read_from(&mut raw, SECTOR).with_context(|| format!("{}", source.raw.display()))?;
         let start = |name: &str| {

@@ -17,8 +17,7 @@ use std::path::Path;
 const MEMBERS: [&str; 4] = ["boot.ipxe", "hull.efi", "initrd", "vmlinuz"];
 
 /// Makes and checks the archive.
-pub(super) fn make(source: &Source, target: &Path, work: &Path) -> Result<()> {
-    let live = Live::extract(source, work)?;
+pub(super) fn make(source: &Source, live: &Live, target: &Path, work: &Path) -> Result<()> {
     let folder = tempfile::tempdir_in(work)?;
     let file = |name: &str| folder.path().join(name);
     let uki = uki::make(&uki::Parts {
@@ -31,8 +30,8 @@ pub(super) fn make(source: &Source, target: &Path, work: &Path) -> Result<()> {
     })?;
     fs::write(file("hull.efi"), uki)?;
     fs::write(file("boot.ipxe"), script(&live.command_line))?;
-    fs::rename(&live.kernel, file("vmlinuz"))?;
-    fs::rename(&live.initrd, file("initrd"))?;
+    fs::hard_link(&live.kernel, file("vmlinuz"))?;
+    fs::hard_link(&live.initrd, file("initrd"))?;
     let mut pack = archive::tar(source.facts.time);
     pack.args(["--format=ustar", "--create", "--file"]).arg(target);
     run(pack.arg("--directory").arg(folder.path()).args(MEMBERS))?;
