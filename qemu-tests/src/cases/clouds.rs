@@ -38,6 +38,7 @@ runcmd: [touch /var/lib/sparing]
 const UNWANTED_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVud2FudGVkdW53YW50ZWR1bndhbnRlZHVud2E= unwanted";
 /// Where the console's files are.
 const CONSOLE_ETC: &str = "/state/etc/console/upper";
+const CONSOLE_VAR: &str = "/state/services/console/var/upper";
 
 /// Runs the scenario.
 pub fn run(site: &Site, report: &mut Report) {
@@ -96,6 +97,8 @@ fn in_cloud(guest: &mut Guest, cloud: &Cloud, trouble: usize) -> Result<()> {
     ensure!(name.contains(&format!("in-{}", cloud.name)), "the machine's name is {name}");
     let keys = guest.host("busybox cat /state/data/home/*/.ssh/authorized_keys")?;
     ensure!(keys.contains("ssh-"), "no key: {keys}");
+    let fetched = guest.host(&format!("busybox cat {CONSOLE_VAR}/lib/fetched"))?;
+    ensure!(fetched.contains(cloud.instance), "the commands are those of {fetched}");
     let engine = guest.host("busybox cat /run/hull/config/docker/daemon.json")?;
     ensure!(engine.contains("registry.example"), "{engine}");
     if cloud.name == "azure" {

@@ -129,10 +129,11 @@ fn tree(mut cloud: Cloud, root: &str, leaves: &[(&str, &str)]) -> Cloud {
 
 fn ec2(user_data: &str, key: &str) -> Cloud {
     let smbios = &["type=1,manufacturer=Amazon EC2,product=t3.small,uuid=ec2a0000-0000-4000-8000-000000000002"];
-    let cloud = Cloud { header: Some(("x-aws-ec2-metadata-token", TOKEN)), ..Cloud::new("ec2", smbios, LINK_LOCAL) };
+    let cloud = Cloud::new("ec2", smbios, LINK_LOCAL);
+    let cloud = Cloud { header: Some(("x-aws-ec2-metadata-token", TOKEN)), instance: "i-6", ..cloud };
     let leaves = [
         ("ami-id", "ami-1"),
-        ("instance-id", "i-7"),
+        ("instance-id", "i-6"),
         ("local-hostname", "ec2"),
         ("placement/availability-zone", "eu-west-1a"),
         ("placement/region", "eu-west-1"),
@@ -190,8 +191,8 @@ fn azure(user_data: &str, key: &str) -> Cloud {
 fn openstack(user_data: &str, key: &str) -> Cloud {
     let smbios =
         &["type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova,uuid=11111111-0000-4000-8000-000000000005"];
-    let document = serde_json::json!({"uuid": "i-7", "hostname": "openstack", "public_keys": {"k": key}});
-    Cloud::new("openstack", smbios, LINK_LOCAL)
+    let document = serde_json::json!({"uuid": "i-8", "hostname": "openstack", "public_keys": {"k": key}});
+    Cloud { instance: "i-8", ..Cloud::new("openstack", smbios, LINK_LOCAL) }
         .page("/openstack", "2012-08-10\n2018-08-27\nlatest")
         .page("/openstack/2018-08-27/meta_data.json", document.to_string())
         .page("/openstack/2018-08-27/user_data", user_data)
