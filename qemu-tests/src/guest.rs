@@ -353,6 +353,11 @@ impl Guest {
         self.machine.accel.patience()
     }
 
+    /// A budget that does not depend on the processor alone: emulation, with another VM beside, makes three times of it.
+    pub fn budget(&self, time: Duration) -> Duration {
+        time * self.patience().min(3)
+    }
+
     /// That moment; `seconds` are for a machine that is not emulated.
     pub fn deadline(&self, seconds: u32) -> Instant {
         Instant::now() + Duration::from_secs(u64::from(seconds * self.patience()))

@@ -84,15 +84,10 @@ pub fn run(site: &Site, report: &mut Report) {
 }
 
 fn in_cloud(guest: &mut Guest, cloud: &Cloud, trouble: usize) -> Result<()> {
-    let service = Service::start(cloud, Some(NAMESPACE), trouble)?;
-    guest.set_smbios(cloud.smbios.iter().map(|option| (*option).to_owned()).collect());
     let medium = (cloud.name == "azure").then(|| Seed::azure(USER_DATA));
     guest.set_seed(medium.as_ref())?;
-    guest.start()?;
+    let service = boot(guest, cloud, trouble)?;
     guest.set_seed(None)?;
-    guest.wait_complete()?;
-    let expected = format!("{}, instance {}, commands done", cloud.name, cloud.instance);
-    status(guest, &expected).with_context(|| format!("requests: {:?}", service.seen()))?;
     let name = guest.host("busybox hostname")?;
     ensure!(name.contains(&format!("in-{}", cloud.name)), "the machine's name is {name}");
     let keys = guest.host("busybox cat /state/data/home/*/.ssh/authorized_keys")?;
@@ -108,13 +103,19 @@ fn in_cloud(guest: &mut Guest, cloud: &Cloud, trouble: usize) -> Result<()> {
     off(guest)
 }
 
-fn left_out(guest: &mut Guest, cloud: &Cloud) -> Result<()> {
-    let service = Service::start(cloud, Some(NAMESPACE), 0)?;
+/// As a machine of the cloud, until its commands have run.
+fn boot(guest: &mut Guest, cloud: &Cloud, trouble: usize) -> Result<Service> {
+    let service = Service::start(cloud, Some(NAMESPACE), trouble)?;
     guest.set_smbios(cloud.smbios.iter().map(|option| (*option).to_owned()).collect());
     guest.start()?;
     guest.wait_complete()?;
-    status(guest, &format!("{}, instance {}, commands done", cloud.name, cloud.instance))
-        .with_context(|| format!("requests: {:?}", service.seen()))?;
+    let expected = format!("{}, instance {}, commands done", cloud.name, cloud.instance);
+    status(guest, &expected).with_context(|| format!("requests: {:?}", service.seen()))?;
+    Ok(service)
+}
+
+fn left_out(guest: &mut Guest, cloud: &Cloud) -> Result<()> {
+    let _service = boot(guest, cloud, 0)?;
     let name = guest.host("busybox hostname")?;
     ensure!(name.trim() == "hull", "the machine's name is {name}");
     let keys = guest.host("busybox cat /state/data/home/*/.ssh/authorized_keys")?;

@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 pub const REGISTRY: &str = "10.0.2.100:5000";
 /// Time allowed from the power button to power off, apart from what applications ask for.
 const STOP_BUDGET: Duration = Duration::from_secs(15);
-/// What emulation may make of it, with another VM beside this one.
-const EMULATED: u32 = 3;
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -79,8 +77,7 @@ pub fn run(site: &Site, report: &mut Report) {
 pub fn off_within_budget(guest: &mut Guest) -> Result<()> {
     let time = guest.wait_off(30)?.as_secs_f64();
     println!("       stopped in {time:.1} s");
-    let budget = STOP_BUDGET * if guest.patience() > 1 { EMULATED } else { 1 };
-    ensure!(time < budget.as_secs_f64(), "stopping took {time:.1} s");
+    ensure!(time < guest.budget(STOP_BUDGET).as_secs_f64(), "stopping took {time:.1} s");
     Ok(())
 }
 

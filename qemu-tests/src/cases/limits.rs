@@ -14,8 +14,6 @@ const MANY: usize = 500;
 const MEMORY: u32 = 2048;
 /// What a power cut may take from a log: lines of the last second, and a moment for them to arrive.
 const UNSYNCED: Duration = Duration::from_secs(2);
-/// What emulation may make of it, on a disk whose host is busy.
-const EMULATED: u32 = 3;
 
 /// Runs the scenario.
 pub fn run(site: &Site, report: &mut Report) {
@@ -174,7 +172,7 @@ fn power_cut(guest: &mut Guest, digest: &str) -> Result<()> {
     };
     let seen = guest.root("hull logs -n 1 counter")?;
     let seen = *numbers(&seen).last().context("nothing was logged")?;
-    std::thread::sleep(UNSYNCED * if guest.patience() > 1 { EMULATED } else { 1 });
+    std::thread::sleep(guest.budget(UNSYNCED));
     guest.cut_power();
     guest.start()?;
     guest.wait_complete()?;
