@@ -23,6 +23,7 @@ const HOGS: [(&str, &str); 3] = [
 
 /// Runs the cases; needs a guest with Docker and what [`build`] makes.
 pub fn run(guest: &mut Guest, report: &mut Report) {
+    report.case("pressure_finds_its_victims_among_applications", || victims(guest));
     let started = report.value("pressure_applications_start", || {
         let before = pids(guest)?;
         println!("       calm: {:.1} s", login(guest)?.as_secs_f64());
@@ -57,6 +58,20 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
         guest.retry(60, "docker rm -f bomb memory disk")?;
         guest.retry(60, "docker run --rm hog true").map(drop)
     });
+}
+
+/// What the kernel would kill when the machine itself is out of memory, proc_pid_oom_score(5): an application that is small
+/// sooner than what a login runs. The services' common protection reaches them only through the cgroup above them.
+fn victims(guest: &Guest) -> Result<()> {
+    let score = |line: &str| -> Result<i32> { Ok(guest.ssh(line)?.trim().parse()?) };
+    let login = score("cat /proc/self/oom_score")?;
+    let application = score("docker run --rm hog cat /proc/self/oom_score")?;
+    ensure!(login < application, "a login has {login}, an application {application}");
+    let low = "cat services/memory.low services/console/memory.low";
+    let text = guest.host(&format!("cd /sys/fs/cgroup && {low}"))?;
+    let lows: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    ensure!(lows.len() == 2 && lows[0] >= lows[1] && lows[1] > 0, "{low}: {text}");
+    Ok(())
 }
 
 /// Builds the applications' image, `hog`: busybox with all its programs.

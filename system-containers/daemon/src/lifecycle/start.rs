@@ -116,7 +116,8 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     let stdout = log_pipe(system, name, Stream::Stdout).map_err(prepare("log pipe"))?;
     let stderr = log_pipe(system, name, Stream::Stderr).map_err(prepare("log pipe"))?;
     let program = system.paths.program.clone();
-    let work = move || carry_out(&program, &plan, [&stdin, &stdout, &stderr], &descriptors);
+    let lows = system.units.borrow().values().filter_map(|unit| plan::memory_low(unit.definition.as_ref()?)).sum();
+    let work = move || carry_out(&program, &plan, lows, [&stdin, &stdout, &stderr], &descriptors);
     blocking(&format!("start {name}"), work).await.map_err(prepare("thread"))?
 }
 
@@ -145,6 +146,7 @@ fn block_device(node: &str) -> io::Result<(u32, u32)> {
 fn carry_out(
     program: &Path,
     plan: &Plan,
+    lows: u64,
     stdio: [&OwnedFd; 3],
     descriptors: &[OwnedFd],
 ) -> Result<Started, LaunchError> {
@@ -156,6 +158,10 @@ fn carry_out(
     cgroup::kill(path)?;
     cgroup::wait_empty(path, CLEAR_TIMEOUT)?;
     cgroup::create(path, &plan.limits)?;
+    // No service is protected further than all of them together.
+    if let Some(all) = path.parent().filter(|_| plan.limits.memory_low.is_some()) {
+        cgroup::set(all, &[("memory.low".into(), lows.to_string())])?;
+    }
     let [stdin, stdout, stderr] = stdio.map(AsFd::as_fd);
     let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
     Ok(hull_runtime::start_with(program, &plan.launch, Stdio { stdin, stdout, stderr }, &descriptors)?)

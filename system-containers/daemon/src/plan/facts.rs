@@ -25,6 +25,8 @@ pub struct Facts {
     pub watchdog_major: Option<u32>,
     /// Memory of the machine in bytes.
     pub memory: u64,
+    /// What of it the kernel keeps free, in bytes: nobody can have it.
+    pub kept_free: u64,
     /// Processes and threads the kernel allows in all.
     pub threads_max: u64,
 }
@@ -74,6 +76,7 @@ impl Facts {
             esp,
             watchdog_major: character_major(&majors, "watchdog"),
             memory: memory(),
+            kept_free: kept_free(&fs::read_to_string("/proc/zoneinfo").unwrap_or_default()),
             threads_max: threads.unwrap_or(u64::MAX),
         }
     }
@@ -83,6 +86,14 @@ impl Facts {
 pub fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
+}
+
+/// Bytes below which the kernel begins to reclaim: the sum of the zones' high watermarks in `/proc/zoneinfo`, proc(5). It grows
+/// with the machine, and with the kernel's wish for huge pages.
+fn kept_free(zones: &str) -> u64 {
+    // Only the watermark has one word and one number; lists of pages per processor have `high:`.
+    let pages = zones.lines().filter_map(|line| line.trim().strip_prefix("high ")?.trim().parse::<u64>().ok());
+    pages.sum::<u64>() * rustix::param::page_size() as u64
 }
 
 /// Numbers of everything the OS itself lives on: the disks of the file systems at `paths`, however they are stacked, with
@@ -144,6 +155,15 @@ mod tests {
         let text = "Character devices:\n  1 mem\n247 watchdog\n\nBlock devices:\n  7 loop\n";
         assert_eq!(character_major(text, "watchdog"), Some(247));
         assert_eq!(character_major(text, "loop"), None);
+    }
+
+    #[test]
+    fn what_the_kernel_keeps_free_is_the_zones_high_watermarks() {
+        let text = "Node 0, zone    DMA32\n  pages free     3\n        boost    0\n        min      1408\n        low      1760\n        high     2112\n\
+                    \x20 pagesets\n    cpu: 0\n              count:    1\n              high:  1206\n              high_min: 12\n\
+                    Node 0, zone   Normal\n        high     8\nNode 0, zone  Movable\n        high     0\n";
+        assert_eq!(kept_free(text), (2112 + 8) * rustix::param::page_size() as u64);
+        assert_eq!(kept_free(""), 0);
     }
 
     #[test]

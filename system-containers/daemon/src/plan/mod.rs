@@ -156,11 +156,12 @@ fn limits(service: &Service, facts: &Facts) -> cgroup::Limits {
     let size = |text: &Option<String>| text.as_deref().and_then(parse_size);
     // On a machine too small for what is to be spared, the service still gets half of it.
     let without = |all: u64, spare: u64| all.saturating_sub(spare).max(all / 2);
+    // Memory the kernel keeps free is spared for nobody.
+    let spare = |spare: u64| without(facts.memory, spare.saturating_add(facts.kept_free));
     cgroup::Limits {
-        memory_max: size(&service.limits.memory_max)
-            .or_else(|| Some(without(facts.memory, size(&service.limits.memory_spare)?))),
+        memory_max: size(&service.limits.memory_max).or_else(|| size(&service.limits.memory_spare).map(spare)),
         memory_high: size(&service.limits.memory_high),
-        memory_low: size(&service.limits.memory_low),
+        memory_low: memory_low(service),
         memory_swap_max: size(&service.limits.memory_swap_max),
         oom_group: service.limits.oom_group,
         pids_max: service.limits.pids_max.or_else(|| Some(without(facts.threads_max, service.limits.pids_spare?))),
@@ -170,6 +171,11 @@ fn limits(service: &Service, facts: &Facts) -> cgroup::Limits {
         // Disks are found when the service starts.
         io_max: Vec::new(),
     }
+}
+
+/// Bytes protected from reclaim.
+pub fn memory_low(service: &Service) -> Option<u64> {
+    service.limits.memory_low.as_deref().and_then(parse_size)
 }
 
 /// The limit on one disk of this number.
