@@ -62,7 +62,7 @@ pub fn run(guest: &mut Guest, report: &mut Report) {
 
 /// What the kernel would kill when the machine itself is out of memory, proc_pid_oom_score(5): an application that is small
 /// sooner than what a login runs. The services' common protection reaches them only through the cgroup above them.
-fn victims(guest: &Guest) -> Result<()> {
+fn victims(guest: &mut Guest) -> Result<()> {
     let score = |line: &str| -> Result<i32> { Ok(guest.ssh(line)?.trim().parse()?) };
     let login = score("cat /proc/self/oom_score")?;
     let application = score("docker run --rm hog cat /proc/self/oom_score")?;
