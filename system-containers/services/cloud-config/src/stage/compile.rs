@@ -36,9 +36,10 @@ pub fn run(paths: &Paths) -> anyhow::Result<()> {
         true => Ok(()),
         false => decision.wanted.save(&paths.metadata),
     };
+    // `final` waits for the instance when the stage runs again, and then adds to the report: it has to be the new one.
+    let reported = report.save(&paths.report);
     decision.instance.save(&paths.report)?;
-    report.save(&paths.report)?;
-    leave
+    reported.and(leave)
 }
 
 /// Writes fragment, cache and rendered files; whatever fails is reported and the rest is done.
@@ -97,6 +98,24 @@ mod tests {
         assert!(!paths.config.join("network/10-eth1.network").exists());
         let kept = std::fs::read_to_string(paths.state_config.join("50-user-data.toml")).unwrap();
         assert!(kept.contains("eth1") && !kept.contains("eth0"), "{kept}");
+    }
+
+    #[test]
+    fn who_sees_the_instance_sees_its_report() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths { recovering: true, ..Paths::below(directory.path()) };
+        Report { instance_id: "before".into(), ..Report::default() }.save(&paths.report).unwrap();
+        let instance = paths.report.join("instance.json");
+        std::fs::create_dir_all(instance.join("in the way")).unwrap();
+        run(&paths).unwrap_err();
+        assert_eq!(Report::load(&paths.report).datasource, "none");
+
+        std::fs::remove_dir_all(&instance).unwrap();
+        let report = paths.report.join("report.json");
+        std::fs::remove_file(&report).unwrap();
+        std::fs::create_dir_all(report.join("in the way")).unwrap();
+        run(&paths).unwrap_err();
+        assert!(Instance::load(&paths.report).unwrap().is_some());
     }
 
     #[test]
