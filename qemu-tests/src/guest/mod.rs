@@ -1,98 +1,21 @@
 //! A running VM: its serial ports, commands over ssh, the monitor, and its end.
 
-use crate::accel::Accel;
-use crate::hardware::Hardware;
-use crate::machine::{Disk, Firmware, Machine, Network, OVMF_VARIABLES, format_of};
-use crate::namespace;
+mod boot;
+mod running;
+
+pub use boot::{Boot, Site};
+
+use crate::machine::{Disk, Firmware, Machine, OVMF_VARIABLES, format_of};
 use crate::qmp;
 use crate::seed::{Seed, run};
-use crate::serial::{self, Port, Serial};
 use crate::ssh::{Ssh, Target};
 use anyhow::{Context, Result, bail, ensure};
+use running::Running;
 use serde_json::json;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
-
-/// What a scenario asks for; the rest has defaults.
-#[derive(Debug, Clone)]
-pub struct Boot {
-    /// Firmware.
-    pub firmware: Firmware,
-    /// What disk and network are attached to.
-    pub hardware: Hardware,
-    /// The image below the disk in place of the site's; format by its name.
-    pub image: Option<PathBuf>,
-    /// What the machine boots from in place of a disk.
-    pub diskless: Option<Disk>,
-    /// MiB.
-    pub memory: u32,
-    /// User data volume.
-    pub seed: Option<Seed>,
-    /// Network.
-    pub network: Network,
-    /// Guest TCP ports made reachable besides ssh.
-    pub ports: Vec<u16>,
-    /// Guest address to loopback port of this machine.
-    pub services: Vec<(String, u16)>,
-    /// Network namespace of this machine that QEMU runs in, and tap devices in there.
-    pub taps: Option<(String, Vec<String>)>,
-    /// Address that the machine has in that namespace, where ssh finds it; else by a forwarded port.
-    pub address: Option<String>,
-    /// Added kernel options, besides the debug shell's.
-    pub kernel_options: String,
-    /// Size of the disk in bytes; `None` leaves the image's.
-    pub disk_size: Option<u64>,
-    /// NBD socket of the system disk, in place of a copy of the image; `disk_size` is then the server's affair.
-    pub served: Option<PathBuf>,
-    /// Size in bytes of a second, blank disk: [`DATA_DISK`].
-    pub data_size: Option<u64>,
-}
-
-impl Default for Boot {
-    fn default() -> Self {
-        Self {
-            firmware: Firmware::Uefi,
-            hardware: Hardware::Virtio,
-            image: None,
-            diskless: None,
-            memory: 1024,
-            seed: None,
-            network: Network::Isolated,
-            ports: Vec::new(),
-            services: Vec::new(),
-            taps: None,
-            address: None,
-            kernel_options: String::new(),
-            disk_size: Some(8 << 30),
-            served: None,
-            data_size: None,
-        }
-    }
-}
-
-/// Where an image and an ssh key live, shared by all guests of a run.
-#[derive(Debug, Clone)]
-pub struct Site {
-    /// The raw image under test; never written.
-    pub image: PathBuf,
-    /// Scenario directories are made here.
-    pub work: PathBuf,
-    /// Private key; the public one is beside it with `.pub`.
-    pub key: PathBuf,
-    /// Accelerator.
-    pub accel: Accel,
-}
-
-impl Site {
-    /// The public key, a line without its end.
-    pub fn public_key(&self) -> Result<String> {
-        let text = std::fs::read_to_string(self.key.with_extension("pub")).context("the run's public key")?;
-        Ok(text.trim().to_owned())
-    }
-}
 
 /// A VM's files and, while it runs, its process.
 #[derive(Debug)]
@@ -105,15 +28,6 @@ pub struct Guest {
     ssh: Ssh,
     namespace: Option<String>,
     running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    process: Child,
-    console: Serial,
-    shell: Serial,
-    /// Length of the console's log at each reset.
-    resets: Arc<Mutex<Vec<usize>>>,
 }
 
 /// The login every scenario's user data makes.
@@ -216,55 +130,8 @@ impl Guest {
     /// Starts the VM; the serial logs are begun anew.
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "the VM runs already");
-        let log = std::fs::File::create(self.directory.join("qemu.log"))?;
-        let process = namespace::command(self.namespace.as_deref(), "qemu-system-x86_64")
-            .args(self.machine.args())
-            .args(["-display", "none", "-qmp"])
-            .arg(format!("unix:{},server=on,wait=off", self.qmp_socket().display()))
-            .arg("-qmp")
-            .arg(format!("unix:{},server=on,wait=off", self.events_socket().display()))
-            .args(serial::args(&self.directory, 0, Port::Uart))
-            .args(serial::args(&self.directory, 1, Port::Virtio))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("qemu-system-x86_64")?;
-        let connect = |index| Serial::connect(&self.directory, index);
-        match (connect(0), connect(1)) {
-            (Ok(console), Ok(shell)) => {
-                let resets = Arc::default();
-                self.running = Some(Running { process, console, shell, resets: Arc::clone(&resets) });
-                let log = serial::log(&self.directory, 0);
-                qmp::watch(&self.events_socket(), move || {
-                    let length = std::fs::metadata(&log).map_or(0, |data| usize::try_from(data.len()).unwrap_or(0));
-                    let mut resets = resets.lock().unwrap_or_else(PoisonError::into_inner);
-                    // A kernel asks for its reset several times, until one of the ways to do it works.
-                    if resets.last() != Some(&length) {
-                        resets.push(length);
-                    }
-                })?;
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                let mut process = process;
-                drop(process.kill());
-                drop(process.wait());
-                return Err(error.context(self.qemu_log()));
-            }
-        }
+        self.running = Some(Running::start(&self.machine, &self.directory, self.namespace.as_deref())?);
         Ok(())
-    }
-
-    fn qmp_socket(&self) -> PathBuf {
-        self.directory.join("qmp.sock")
-    }
-
-    fn events_socket(&self) -> PathBuf {
-        self.directory.join("events.sock")
-    }
-
-    fn qemu_log(&self) -> String {
-        std::fs::read_to_string(self.directory.join("qemu.log")).unwrap_or_default()
     }
 
     fn running(&mut self) -> Result<&mut Running> {
@@ -278,12 +145,8 @@ impl Guest {
 
     /// What the console has shown from each start or reset of the machine to the next.
     pub fn boots(&mut self) -> Result<Vec<String>> {
-        let log = std::fs::read(serial::log(&self.directory, 0))?;
-        let resets = self.running()?.resets.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ends = resets.iter().copied().chain([log.len()]);
-        let begins = [0].into_iter().chain(resets.iter().copied());
-        let text = |(from, to)| String::from_utf8_lossy(log.get(from..to).unwrap_or_default()).replace('\r', "");
-        Ok(begins.zip(ends).map(text).collect())
+        let directory = self.directory.clone();
+        self.running()?.boots(&directory)
     }
 
     /// Waits until the console shows `text`; `seconds` are for KVM and grow under emulation.
@@ -364,7 +227,7 @@ impl Guest {
     }
 
     fn tail(&mut self) -> String {
-        let log = self.qemu_log();
+        let log = running::qemu_log(&self.directory);
         let console = self.running().map(|running| running.console.tail()).unwrap_or_default();
         format!("the console ends with:\n{console}\n{log}")
     }
@@ -410,16 +273,16 @@ impl Guest {
 
     /// Sends a monitor command.
     pub fn monitor(&self, command: &str) -> Result<()> {
-        qmp::command(&self.qmp_socket(), command, &json!({})).map(drop)
+        qmp::command(&running::monitor(&self.directory), command, &json!({})).map(drop)
     }
 
     /// Plugs a network cable in or pulls it: that of the card `net0`, or of a tap's, `tap<number from 1>`.
     pub fn set_link(&self, card: &str, up: bool) -> Result<()> {
-        qmp::command(&self.qmp_socket(), "set_link", &json!({ "name": card, "up": up })).map(drop)
+        qmp::command(&running::monitor(&self.directory), "set_link", &json!({ "name": card, "up": up })).map(drop)
     }
 
-    fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
-        Ok(self.running()?.process.try_wait()?)
+    fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.running()?.ended()
     }
 
     /// Waits until the VM has powered itself off; returns how long that took.
@@ -442,9 +305,7 @@ impl Guest {
     /// Pulls the plug.
     pub fn cut_power(&mut self) {
         if let Some(running) = &mut self.running {
-            // An error means that it has ended, which is what is wanted.
-            drop(running.process.kill());
-            drop(running.process.wait());
+            running.kill();
         }
         self.forget();
     }
