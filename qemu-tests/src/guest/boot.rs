@@ -38,7 +38,7 @@ pub struct Boot {
     pub disk_size: Option<u64>,
     /// NBD socket of the system disk, in place of a copy of the image; `disk_size` is then the server's affair.
     pub served: Option<PathBuf>,
-    /// Size in bytes of a second, blank disk: [`DATA_DISK`].
+    /// Size in bytes of a second, blank disk: [`DATA_DISK`](super::DATA_DISK).
     pub data_size: Option<u64>,
 }
 
