@@ -53,12 +53,16 @@ fn socket(directory: &Path, index: usize) -> PathBuf {
     directory.join(format!("serial{index}.sock"))
 }
 
-/// Where the port's output is kept.
-pub fn log(directory: &Path, index: usize) -> PathBuf {
+fn log(directory: &Path, index: usize) -> PathBuf {
     directory.join(format!("serial{index}.log"))
 }
 
 impl Serial {
+    /// Where the port's output is kept.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Connects to a port of a VM that is being started.
     pub fn connect(directory: &Path, index: usize) -> Result<Self> {
         let path = socket(directory, index);

@@ -145,8 +145,7 @@ impl Guest {
 
     /// What the console has shown from each start or reset of the machine to the next.
     pub fn boots(&mut self) -> Result<Vec<String>> {
-        let directory = self.directory.clone();
-        self.running()?.boots(&directory)
+        self.running()?.boots()
     }
 
     /// Waits until the console shows `text`; `seconds` are for KVM and grow under emulation.

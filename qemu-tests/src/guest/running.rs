@@ -43,8 +43,7 @@ impl Running {
         match Self::connect(directory) {
             Ok((console, shell, resets)) => Ok(Self { process, console, shell, resets }),
             Err(error) => {
-                drop(process.kill());
-                drop(process.wait());
+                end(&mut process);
                 Err(error.context(qemu_log(directory)))
             }
         }
@@ -53,7 +52,7 @@ impl Running {
     fn connect(directory: &Path) -> Result<(Serial, Serial, Resets)> {
         let (console, shell) = (Serial::connect(directory, 0)?, Serial::connect(directory, 1)?);
         let resets = Resets::default();
-        let (log, seen) = (serial::log(directory, 0), Arc::clone(&resets));
+        let (log, seen) = (console.log().to_owned(), Arc::clone(&resets));
         qmp::watch(&events(directory), move || {
             let length = std::fs::metadata(&log).map_or(0, |data| usize::try_from(data.len()).unwrap_or(0));
             let mut resets = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,8 +65,8 @@ impl Running {
     }
 
     /// What the console has shown from each start or reset of the machine to the next.
-    pub(super) fn boots(&self, directory: &Path) -> Result<Vec<String>> {
-        let log = std::fs::read(serial::log(directory, 0))?;
+    pub(super) fn boots(&self) -> Result<Vec<String>> {
+        let log = std::fs::read(self.console.log())?;
         let resets = self.resets.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ends = resets.iter().copied().chain([log.len()]);
         let begins = [0].into_iter().chain(resets.iter().copied());
@@ -82,10 +81,14 @@ impl Running {
 
     /// Ends QEMU without a word to the machine in it.
     pub(super) fn kill(&mut self) {
-        // An error means that it has ended, which is what is wanted.
-        drop(self.process.kill());
-        drop(self.process.wait());
+        end(&mut self.process);
     }
+}
+
+fn end(process: &mut Child) {
+    // An error means that it has ended, which is what is wanted.
+    drop(process.kill());
+    drop(process.wait());
 }
 
 const QEMU_LOG: &str = "qemu.log";

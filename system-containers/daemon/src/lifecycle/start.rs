@@ -116,9 +116,15 @@ async fn try_launch(system: &Rc<System>, name: &str) -> Result<Started, LaunchEr
     let stdout = log_pipe(system, name, Stream::Stdout).map_err(prepare("log pipe"))?;
     let stderr = log_pipe(system, name, Stream::Stderr).map_err(prepare("log pipe"))?;
     let program = system.paths.program.clone();
-    let lows = system.units.borrow().values().filter_map(|unit| plan::memory_low(unit.definition.as_ref()?)).sum();
+    let lows = plan.limits.memory_low.map(|_| lows(system));
     let work = move || carry_out(&program, &plan, lows, [&stdin, &stdout, &stderr], &descriptors);
     blocking(&format!("start {name}"), work).await.map_err(prepare("thread"))?
+}
+
+/// What is protected from reclaim of all services together. A service of the owner's may ask for any number.
+fn lows(system: &System) -> u64 {
+    let units = system.units.borrow();
+    units.values().filter_map(|unit| plan::memory_low(unit.definition.as_ref()?)).fold(0, u64::saturating_add)
 }
 
 /// Numbers of the disks a service is limited on. One that is not there limits nothing.
@@ -146,7 +152,7 @@ fn block_device(node: &str) -> io::Result<(u32, u32)> {
 fn carry_out(
     program: &Path,
     plan: &Plan,
-    lows: u64,
+    lows: Option<u64>,
     stdio: [&OwnedFd; 3],
     descriptors: &[OwnedFd],
 ) -> Result<Started, LaunchError> {
@@ -159,8 +165,8 @@ fn carry_out(
     cgroup::wait_empty(path, CLEAR_TIMEOUT)?;
     cgroup::create(path, &plan.limits)?;
     // No service is protected further than all of them together.
-    if let Some(all) = path.parent().filter(|_| plan.limits.memory_low.is_some()) {
-        cgroup::set(all, &[("memory.low".into(), lows.to_string())])?;
+    if let Some((services, lows)) = path.parent().zip(lows) {
+        cgroup::set(services, &[("memory.low".into(), lows.to_string())])?;
     }
     let [stdin, stdout, stderr] = stdio.map(AsFd::as_fd);
     let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();

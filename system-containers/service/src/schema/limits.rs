@@ -51,7 +51,8 @@ pub struct Limits {
     /// `memory.low`: protected from reclaim.
     #[serde(default)]
     pub memory_low: Option<String>,
-    /// In place of `memory-max`: so much of the machine's memory stays for everybody else; at most half of it.
+    /// In place of `memory-max`: so much of the machine's memory, beside what the kernel keeps free, stays for everybody else; at
+    /// most half of it.
     #[serde(default)]
     pub memory_spare: Option<String>,
     /// `memory.swap.max`: swap space beyond `memory-max`.
